@@ -1,14 +1,16 @@
 //! Builds curves from rows: maps each name to a metric, each value to an epoch, and says what was guessed or left over.
 
-use std::borrow::Cow;
-use std::collections::{BTreeMap, HashMap, HashSet};
+mod curve;
 
-use super::clock::Clock;
+use std::borrow::Cow;
+use std::collections::{BTreeMap, HashMap};
+
 use super::names::{Choice, Target, is_ignorable, is_validation, meaning, names_part};
-use super::printed::Printed;
+use super::printed;
 use super::rows::{Place, Row};
 use super::special;
-use super::{Divergence, ForeignCurve, Problem};
+use super::{ForeignCurve, Problem};
+use curve::curve;
 use sweep_core::nearest::nearest;
 use sweep_core::trial::{EpochMetrics, METRICS};
 
@@ -46,6 +48,8 @@ pub struct Gather {
     raw: Option<Vec<Row>>,
     /// How something was understood, said by a reader.
     notes: Vec<String>,
+    /// Whether there were results of several trainings, which are no curve.
+    has_results: bool,
 }
 
 impl Gather {
@@ -99,20 +103,19 @@ impl Gather {
         row.values.iter().try_for_each(|(name, value)| self.value(&curve, place, name, *value))
     }
 
-    /// Adds what a script printed.
-    pub fn printed(&mut self, text: &str) -> Result<(), Problem> {
-        let read = |mut printed: Printed| {
-            let mut rows: Vec<Row> = text.split('\n').flat_map(|line| printed.line(line)).collect();
-            let again = printed.second_thought();
-            rows.extend(printed.finish());
-            (printed, rows, again)
-        };
-        let (mut printed, mut rows, again) = read(Printed::default());
-        if let Some(again) = again {
-            (printed, rows, _) = read(again);
+    /// Adds what a script printed. `cell` tells its trainings from others of the same file.
+    pub fn printed(&mut self, text: &str, cell: &str) -> Result<(), Problem> {
+        let said = printed::read(text);
+        for mut row in said.rows {
+            row.curve = match row.curve.as_str() {
+                curve if cell.is_empty() => curve.to_owned(),
+                "fit 1" => cell.to_owned(),
+                curve => format!("{cell}, {curve}"),
+            };
+            self.row(&row)?;
         }
-        rows.iter().try_for_each(|row| self.row(row))?;
-        printed.notes().into_iter().for_each(|said| note(&mut self.notes, said));
+        said.notes.into_iter().for_each(|said| note(&mut self.notes, said));
+        self.has_results |= said.are_results;
         Ok(())
     }
 
@@ -172,7 +175,7 @@ impl Gather {
         }
         let mut notes = self.notes.clone();
         let alone = self.curves.len() == 1;
-        let mut curves = Vec::new();
+        let (mut curves, mut unread) = (Vec::new(), Vec::new());
         let has_runs = self.curves.iter().any(|(name, _)| name.starts_with("run "));
         for (name, values) in &self.curves {
             let name = match name.as_str() {
@@ -181,18 +184,26 @@ impl Gather {
                 name => name,
             };
             let values = special::rewrite(values, choices, &mut notes);
-            curves.extend(curve(name, &values, choices, &mut notes));
+            let found = curve(name, &values, choices, &mut notes);
+            if found.is_none() {
+                unread.extend(curve::measures(&values).map(|measure| format!("{name}: {measure}")));
+            }
+            curves.extend(found);
+        }
+        if !curves.is_empty() && !unread.is_empty() {
+            let unread: Vec<&str> = unread.iter().map(String::as_str).collect();
+            notes.push(format!("nothing in these parts has a known name, so they were left out ({})", listed(&unread)));
         }
         if has_runs && curves.len() > 1 {
             notes.push("the epoch goes back, so the file has several runs; each is a curve of its own".to_owned());
         }
         if curves.is_empty() {
-            return Err(nothing_known(&names));
+            return Err(if self.has_results { special::results() } else { nothing_known(&names) });
         }
         without_copies(&mut curves, &mut notes);
         // Another cell of a notebook, or the end of a log: a test after training.
-        let is_test = |curve: &ForeignCurve| curve.epochs.len() == 1 && curve.epochs[0].train_loss.is_none();
-        if curves.iter().any(|curve| curve.epochs.len() >= CURVE) && curves.iter().any(is_test) {
+        let is_test = |curve: &ForeignCurve| curve.epochs.len() == 1 && curve.divergence.is_none();
+        if curves.iter().any(|curve| curve.epochs.len() >= CURVE - 1) && curves.iter().any(is_test) {
             let left: Vec<&str> =
                 curves.iter().filter(|curve| is_test(curve)).map(|curve| curve.name.as_str()).collect();
             notes.push(format!("a single value is no curve, so these were left out: {}", listed(&left)));
@@ -265,186 +276,10 @@ pub(super) fn listed(names: &[&str]) -> String {
     }
 }
 
-/// Finds the values that stand for a target.
-fn find<'a>(target: Target, values: &'a Values, choices: &[Choice]) -> Found<'a> {
-    if let Some(choice) = choices.iter().find(|choice| choice.target == target) {
-        return values.get_key_value(&choice.column).map(|(name, points)| (name.as_str(), points));
-    }
-    let taken = |name: &str| choices.iter().any(|choice| choice.column == name);
-    let meant = values.iter().filter(|(name, _)| !taken(name));
-    let meant: Vec<_> = meant
-        .filter_map(|(name, points)| {
-            Some((meaning(name).filter(|(meant, _)| *meant == target)?.1, (name.as_str(), points)))
-        })
-        .collect();
-    // A single value next to a series is a summary (Hugging Face's `train_loss` at the end), or a test after training.
-    let longest = values.values().map(Vec::len).max()?.min(meant.iter().map(|(_, (_, points))| points.len()).max()?);
-    let is_metric = matches!(target, Target::Metric(_));
-    let courses = meant
-        .into_iter()
-        .filter(|(_, (name, points))| points.len() > 1 || longest == 1 && !(is_metric && is_single(name, values)));
-    // Of names that are equally near, the one with more epochs.
-    let placed = |points: &Points| points.iter().filter(|(place, _)| place.epoch.is_some()).count();
-    courses.min_by_key(|(far, (_, points))| (*far, std::cmp::Reverse(placed(points)))).map(|(_, found)| found)
-}
-
-/// Builds one curve. Returns `None` if none of its names is a metric.
-fn curve(name: &str, values: &Values, choices: &[Choice], notes: &mut Vec<String>) -> Option<ForeignCurve> {
-    let mut metrics: [Found; METRICS.len()] = std::array::from_fn(|at| find(Target::Metric(at), values, choices));
-    metrics.iter().flatten().next()?;
-    unsplit_accuracy(&mut metrics, choices, notes);
-    singles(values, &metrics, notes);
-    for (name, _) in metrics[4..].iter().flatten() {
-        if names_part(name).is_some_and(|part| part.starts_with("test")) && !METRICS.contains(name) {
-            note(notes, format!("{name} was taken for the validation set"));
-        }
-    }
-    for (name, _) in metrics.iter().flatten().filter(|(name, _)| name.ends_with("accuracy?")) {
-        note(notes, format!("{} was taken for an accuracy", name.trim_end_matches(" accuracy?")));
-    }
-    let clock = Clock::new(&metrics, notes);
-    let mut epochs: BTreeMap<u32, EpochMetrics> = BTreeMap::new();
-    let mut lost: BTreeMap<u32, f64> = BTreeMap::new();
-    // Only this metric indicates a divergence. In tables, NaN in other metrics may mean that they were not measured.
-    let telling = [0, 2, 4].into_iter().find(|at| metrics[*at].is_some());
-    for (at, (name, points)) in metrics.iter().enumerate().filter_map(|(at, found)| Some((at, (*found)?))) {
-        let scale = percent(at, name, points, notes);
-        let mut means: BTreeMap<u32, (f64, u32)> = BTreeMap::new();
-        for (place, value) in points {
-            let Some(epoch) = clock.epoch(*place) else { continue };
-            if !value.is_finite() {
-                if telling == Some(at) {
-                    lost.insert(epoch, *value);
-                }
-                continue;
-            }
-            let mean = means.entry(epoch).or_default();
-            // A training metric is the mean of the values logged in the epoch. A validation metric is the last value.
-            *mean = if METRICS[at].starts_with("val") { (*value, 1) } else { (mean.0 + value, mean.1 + 1) };
-        }
-        for (epoch, (sum, count)) in means {
-            let metrics = epochs.entry(epoch).or_insert(EpochMetrics { epoch, ..EpochMetrics::default() });
-            *field(metrics, at) = Some(sum / f64::from(count) / scale).filter(|value| value.is_finite());
-        }
-    }
-    if let Some((_, rates)) = find(Target::LearningRate, values, choices) {
-        for (place, rate) in rates.iter().filter(|(_, rate)| rate.is_finite()) {
-            let Some(epoch) = clock.epoch(*place) else { continue };
-            epochs.entry(epoch).and_modify(|metrics| metrics.learning_rate = Some(*rate));
-        }
-    }
-    let last_finite = epochs.iter().rev().find(|(_, m)| telling.is_none_or(|at| m.get(METRICS[at]).is_some()));
-    let after = last_finite.map_or(0, |(epoch, _)| *epoch);
-    let divergence = lost.into_iter().find(|(epoch, _)| *epoch > after).map(|(epoch, value)| {
-        let of = if telling == Some(4) { "validation" } else { "training" };
-        Divergence { epoch, what: format!("{of} loss is {value}") }
-    });
-    let epochs: Vec<EpochMetrics> = epochs.into_values().collect();
-    let unused = unused(values, &metrics, choices);
-    (!epochs.is_empty() || divergence.is_some()).then(|| ForeignCurve {
-        name: name.to_owned(),
-        epochs,
-        divergence,
-        unused,
-    })
-}
-
-/// Whether a metric has a single value beside a curve, such as that of a test after training.
-fn is_single(name: &str, values: &Values) -> bool {
-    let is_metric = |name: &str| matches!(meaning(name), Some((Target::Metric(_), _)));
-    let is_curve = || values.iter().any(|(name, points)| points.len() >= CURVE && is_metric(name));
-    is_metric(name) && values.get(name).is_some_and(|points| points.len() == 1) && is_curve()
-}
-
-/// Says which metrics have a single value and were left out.
-fn singles(values: &Values, metrics: &[Found; METRICS.len()], notes: &mut Vec<String>) {
-    let used = |name: &str| metrics.iter().flatten().any(|(used, _)| *used == name);
-    let single = values.keys().filter(|name| is_single(name, values) && !used(name));
-    let single: Vec<&str> = single.map(String::as_str).collect();
-    if !single.is_empty() {
-        note(notes, format!("a single value is no curve, so these were left out: {}", listed(&single)));
-    }
-}
-
-/// An accuracy without a set belongs to validation, if the losses name their sets and no accuracy does, or if it was
-/// recorded apart from the loss.
-fn unsplit_accuracy(metrics: &mut [Found; METRICS.len()], choices: &[Choice], notes: &mut Vec<String>) {
-    let chosen = |at: usize| choices.iter().any(|choice| choice.target == Target::Metric(at));
-    if let (Some((accuracy, points)), Some((_, losses)), None, None) = (metrics[1], metrics[0], metrics[4], metrics[5])
-    {
-        let place = |place: &Place| [place.epoch, place.step].map(|at| at.map(f64::to_bits));
-        let with_loss: HashSet<_> = losses.iter().map(|(at, _)| place(at)).collect();
-        let apart = points.len() < losses.len() && points.iter().all(|(at, _)| !with_loss.contains(&place(at)));
-        if apart && names_part(accuracy).is_none() && !chosen(1) {
-            metrics[5] = metrics[1].take();
-            note(
-                notes,
-                format!("{accuracy} was taken for the validation set, because it was recorded apart from the loss"),
-            );
-            return;
-        }
-    }
-    let (Some((accuracy, _)), Some(_), None) = (metrics[1], metrics[4], metrics[5]) else { return };
-    let training_is_split = metrics[0].is_none_or(|(name, _)| names_part(name).is_some());
-    if training_is_split && names_part(accuracy).is_none() && !chosen(1) && !chosen(5) {
-        metrics[5] = metrics[1].take();
-        note(notes, format!("{accuracy} was taken for the validation set, because the losses name their sets"));
-    }
-}
-
-/// The names that were not used and are neither places nor times.
-fn unused(values: &Values, metrics: &[Found; METRICS.len()], choices: &[Choice]) -> Vec<String> {
-    let used = |name: &str| metrics.iter().flatten().any(|(used, _)| *used == name);
-    // Another name for a metric that was found is no loss: `train_loss_step` beside `train_loss_epoch`. A number, or
-    // another set, may make it another curve.
-    let numbered = |name: &str| name.ends_with(|letter: char| letter.is_ascii_digit()) && !name.ends_with("@1");
-    let same = |one: &str, other: &str| numbered(one) == numbered(other) && names_part(one) == names_part(other);
-    // `loss` beside `loss_train` may be of any set.
-    let may_be_validation = |used: &str, name: &str| {
-        let is_validated = metrics[4].is_some() || metrics[5].is_some();
-        !is_validated && names_part(used).is_some() && names_part(name).is_none() && values[name].len() > 1
-    };
-    let is_double = |name: &str| match meaning(name).or_else(|| special::stands_for(name)) {
-        Some((Target::Metric(at), _)) => {
-            metrics[at].is_some_and(|(used, _)| same(used, name) || !numbered(name) && !may_be_validation(used, name))
-        }
-        Some(_) => true,
-        None => false,
-    };
-    let is_told = |name: &str| is_double(name) || is_ignorable(name) || is_single(name, values);
-    let left = values.keys().filter(|name| !used(name) && !is_told(name));
-    left.filter(|name| !choices.iter().any(|choice| choice.column == **name)).cloned().collect()
-}
-
-/// The divisor for a metric's values: 100 for accuracies in percent, otherwise 1.
-fn percent(metric: usize, name: &str, points: &Points, notes: &mut Vec<String>) -> f64 {
-    let most = points.iter().map(|(_, value)| *value).filter(|value| value.is_finite()).fold(0.0, f64::max);
-    if !METRICS[metric].ends_with("accuracy") || most <= 1.0 + 1e-6 {
-        return 1.0;
-    }
-    if most > 100.0 + 1e-6 {
-        note(notes, format!("{name} is above 100, so it may be no accuracy"));
-        return 1.0;
-    }
-    note(notes, "accuracies above 1 were read as percentages");
-    100.0
-}
-
 pub(super) fn note(notes: &mut Vec<String>, text: impl Into<String>) {
     let text = text.into();
     if !notes.contains(&text) {
         notes.push(text);
-    }
-}
-
-fn field(metrics: &mut EpochMetrics, at: usize) -> &mut Option<f64> {
-    match METRICS[at] {
-        "train_loss" => &mut metrics.train_loss,
-        "train_accuracy" => &mut metrics.train_accuracy,
-        "train_eval_loss" => &mut metrics.train_eval_loss,
-        "train_eval_accuracy" => &mut metrics.train_eval_accuracy,
-        "val_loss" => &mut metrics.val_loss,
-        _ => &mut metrics.val_accuracy,
     }
 }
 

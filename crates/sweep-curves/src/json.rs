@@ -37,7 +37,7 @@ pub fn is_no_number(text: &str) -> bool {
 pub fn read(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
     let value = parse(bytes)?;
     if let Some(text) = output(&value) {
-        return gather.printed(&text);
+        return gather.printed(&text, "");
     }
     rows(&value)?.iter().try_for_each(|row| gather.row(row))
 }

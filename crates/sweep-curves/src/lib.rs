@@ -25,6 +25,8 @@ mod problem;
 mod published;
 mod python;
 mod rows;
+#[cfg(test)]
+mod said;
 mod scan;
 mod special;
 mod table;
@@ -44,7 +46,7 @@ pub use names::{Choice, Target, is_validation, meaning, names_part, same_name};
 pub use printed::Printed;
 pub use problem::Problem;
 pub use rows::{Place, Row, is_same_metric};
-pub use special::{may_be_validation, mlflow};
+pub use special::mlflow;
 
 use std::borrow::Cow;
 use std::io::Read;
@@ -98,6 +100,10 @@ pub struct ForeignCurve {
     pub divergence: Option<Divergence>,
     /// Names of numbers that were not understood.
     pub unused: Vec<String>,
+    /// Names of single numbers beside a curve that were not understood, such as settings.
+    pub once: Vec<String>,
+    /// What to write for `--columns` if one of the unused names may be the validation metric.
+    pub may_be_validation: Option<String>,
 }
 
 /// Reads the files of one run. If `format` is `None`, each file determines its own. `choices` names columns that cannot be
@@ -176,7 +182,7 @@ fn read_log(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
     if special::lists_trials(&text) {
         return Err(special::trials());
     }
-    gather.printed(&text)
+    gather.printed(&text, "")
 }
 
 /// The number in a JSON text, also one that JSON does not have.

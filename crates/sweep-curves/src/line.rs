@@ -8,7 +8,7 @@ mod leading;
 
 use super::names::{is_bare_part, is_part, is_small, meaning, names_both, names_part, quantity, same_name};
 use super::scan::{Token, scan};
-use super::special::{is_metric, stands_for};
+use super::special::{is_metric, score, stands_for};
 use super::{Target, names};
 
 /// Words before the number of an epoch, and words that make it another number: `best epoch: 7`.
@@ -48,6 +48,8 @@ pub struct Line {
     pub alone: bool,
     /// The optimizer step, boosting round, or batch that it names.
     pub step: Option<f64>,
+    /// The batch that it names by a fraction alone: `[10/500]`.
+    pub batch: Option<f64>,
     /// The number of steps of a progress bar, with which the line begins: `10/10 [====]`.
     pub total: Option<f64>,
     /// Whether it reports on a part of an epoch: a batch, or a progress bar.
@@ -156,7 +158,8 @@ fn is_partial(text: &str) -> bool {
     let counts = text.split_whitespace().next().and_then(|first| first.split_once('/'));
     let counts = counts.filter(|_| !text.contains(" * "));
     let counts = counts.and_then(|(done, of)| Some((done.parse::<u64>().ok()?, of.parse::<u64>().ok()?)));
-    counts.is_some_and(|(done, of)| done < of) || text.contains("ETA:")
+    // What was drawn before may still stand behind the last values.
+    counts.map_or_else(|| text.contains("ETA:"), |(done, of)| done < of)
 }
 
 #[derive(Debug, Default)]
@@ -199,6 +202,16 @@ impl<'a> Parser<'a> {
             Token::Mark('(') if let Some(length) = self.remark(&tokens[at + 1..]) => return length + 2,
             Token::Mark(mark) => self.mark(mark, next),
             Token::Fraction(a, b) => self.fraction(a, b),
+            // `Test after epoch_3: 100%|####|`.
+            Token::Number { percent: true, .. } if self.line.bar && next == Some(&Token::Mark('|')) => {
+                self.line.progress = true;
+                self.heading();
+                self.end_of_number();
+            }
+            // `Prec@1  05 100.0 (99.9)`: the first number belongs to the name.
+            Token::Number { decimal: false, unit: false, percent: false, .. } if self.is_of_name(&tokens[at + 1..]) => {
+                self.phrase.push("numbered");
+            }
             Token::Number { value, percent, unit, decimal, .. } => {
                 // `Loss 6.9 (7.0)`: the mean so far is in brackets.
                 let blank = usize::from(next == Some(&Token::Mark('\t')));
@@ -288,6 +301,7 @@ impl<'a> Parser<'a> {
         self.in_brackets = mark == '(' || self.in_brackets && mark != ')';
         match mark {
             ':' | '=' => self.separated = !self.phrase.is_empty(),
+            '~' | '≈' if number_follows => self.separated |= !self.phrase.is_empty(),
             '[' | '(' if self.wants_epoch || self.wants_step || self.separated => {}
             '\t' if number_follows || self.separated || self.wants_epoch || self.wants_step => {}
             // A minus or a hash between words is no separator by itself: `Epoch #3`, `Epoch... (3/10`.
@@ -320,6 +334,18 @@ impl<'a> Parser<'a> {
         matches!(meaning(&self.phrase.join(" ")), Some((Target::Metric(_), _)))
     }
 
+    /// Whether a whole number belongs to the name before it, because another number is its value: `Prec@1  05 100.0 (99.9)`.
+    fn is_of_name(&self, rest: &[Token]) -> bool {
+        let blank = usize::from(rest.first() == Some(&Token::Mark('\t')));
+        let value = rest.get(blank);
+        !self.separated
+            && !self.wants_epoch
+            && !self.wants_step
+            && self.has_metric()
+            && matches!(value, Some(Token::Number { decimal: true, unit: false, percent: false, .. }))
+            && rest.get(blank + 1) != Some(&Token::Mark(':'))
+    }
+
     /// Keeps the name of a metric that stands before its place: `loss at step`, `Cost after epoch`.
     fn hold_name(&mut self) {
         let before = |word: &&&str| !matches!(word.to_ascii_lowercase().as_str(), "at" | "after" | "in" | "for");
@@ -343,7 +369,8 @@ impl<'a> Parser<'a> {
             self.part = Some(part);
         } else if !phrase.is_empty() && self.separated {
             self.quantity = quantity(&phrase).filter(|_| meaning(&phrase).is_some()).or(self.quantity);
-            self.part = names_part(&phrase).filter(|_| meaning(&phrase).is_some()).or(self.part);
+            let is_known = meaning(&phrase).is_some() || score(&phrase).is_some();
+            self.part = names_part(&phrase).filter(|_| is_known).or(self.part);
         }
         self.phrase.clear();
         self.separated = false;
@@ -369,6 +396,7 @@ impl<'a> Parser<'a> {
                 self.line.progress = true;
                 return self.end_of_place();
             } else {
+                self.line.batch = self.line.batch.or(Some(a));
                 self.line.progress = true;
                 return;
             }
@@ -443,10 +471,15 @@ impl<'a> Parser<'a> {
             && (metric()
                 || ends_in_loss()
                 || same_name(name, self.metric)
-                || self.quantity.is_some() && is_part(name).is_some())
+                || self.part.is_some_and(names::is_validation) && score(name).is_some()
+                || self.quantity.is_some() && (is_part(name).is_some() || name == "total"))
     }
 
-    fn pair(&mut self, name: String, value: f64, running: bool) {
+    fn pair(&mut self, mut name: String, value: f64, running: bool) {
+        // `[Losses: x 0.3, y 0.2, total 0.5]`.
+        if let Some(quantity) = self.quantity.filter(|_| name == "total") {
+            name = format!("total {quantity}");
+        }
         // A place in a source file: `trainer.py:332`.
         if [".py", ".cpp", ".cc", ".c", ".rs"].iter().any(|end| name.ends_with(end)) {
             return;

@@ -52,8 +52,10 @@ impl Literals {
         }
         let text = std::mem::take(&mut self.text);
         if let Some((name, list)) = text.split_once('=').filter(|_| !text.starts_with('{')) {
+            // A name that comes again is of another training.
+            let before = if self.lists.contains_key(name) { self.finish() } else { Vec::new() };
             self.lists.insert(name.to_owned(), value(list, ']')?);
-            return Some(Vec::new());
+            return Some(before);
         }
         let rows = json::rows(&value(&text, '}')?).ok()?;
         rows.iter().any(Row::has_any).then_some(rows)

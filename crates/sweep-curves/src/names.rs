@@ -193,6 +193,10 @@ pub fn meaning(name: &str) -> Option<(Target, u32)> {
             return None;
         }
     }
+    // `L1` alone may be a vertebra or a penalty.
+    if matches!(words[..], ["l1" | "l2"]) {
+        return None;
+    }
     let of = if validation.is_some() { "val" } else { "train" };
     let metric = format!("{of}_{}", quantity?);
     let at = METRICS.iter().position(|known| *known == metric)?;
@@ -235,7 +239,9 @@ pub fn names_part(name: &str) -> Option<&'static str> {
 }
 
 fn part_of(words: &[&str]) -> Option<&'static str> {
-    VALIDATION.iter().chain(&TRAINING).find(|part| words.contains(*part)).copied()
+    // `evaluate: dev` and `evaluate: test` are of two sets.
+    let known = || VALIDATION.iter().chain(&TRAINING).filter(|part| words.contains(*part)).copied();
+    known().find(|part| !part.starts_with("eval")).or_else(|| known().next())
 }
 
 /// Whether this word means the validation set.

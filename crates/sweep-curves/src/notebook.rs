@@ -5,7 +5,6 @@ use serde_json::Value;
 use super::Problem;
 use super::gather::Gather;
 use super::json;
-use super::printed::Printed;
 
 /// Passes the metrics of every cell that printed some.
 pub fn read(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
@@ -13,21 +12,8 @@ pub fn read(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
     let cells = notebook.get("cells").or_else(|| notebook.pointer("/worksheets/0/cells"));
     let cells = cells.and_then(Value::as_array).ok_or_else(|| Problem::new("it has no cells"))?;
     for (at, cell) in cells.iter().enumerate() {
-        let mut printed = Printed::default();
-        let mut rows = Vec::new();
-        for text in texts(cell.get("outputs").and_then(Value::as_array).map_or(&[], Vec::as_slice)) {
-            for line in text.split('\n') {
-                rows.extend(printed.line(line));
-            }
-        }
-        rows.extend(printed.finish());
-        for mut row in rows {
-            row.curve = match row.curve.as_str() {
-                "fit 1" => format!("cell {}", at + 1),
-                fit => format!("cell {}, {fit}", at + 1),
-            };
-            gather.row(&row)?;
-        }
+        let texts = texts(cell.get("outputs").and_then(Value::as_array).map_or(&[], Vec::as_slice));
+        gather.printed(&texts.join("\n"), &format!("cell {}", at + 1))?;
     }
     Ok(())
 }

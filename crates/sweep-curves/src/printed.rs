@@ -1,6 +1,9 @@
 //! Reader for the output of training scripts, line by line while it comes. It reads Keras logs in all forms, old and new,
 //! with or without progress bars and color, tables as fastai prints them, boosting rounds, and handwritten loops.
 
+mod blocks;
+mod labels;
+mod passes;
 mod processes;
 mod reports;
 mod results;
@@ -8,6 +11,7 @@ mod steps;
 mod tables;
 mod terminal;
 mod trailing;
+mod values;
 
 use std::sync::LazyLock;
 
@@ -21,6 +25,7 @@ use super::rows::{Place, Row};
 use super::special::is_metric;
 use super::yolo::Yolo;
 use super::{names, prefix};
+pub use passes::read;
 use processes::of_process;
 use terminal::without_escapes;
 
@@ -79,13 +84,19 @@ pub struct Printed {
     of_line: Vec<String>,
     /// Whether the lines are those of a report on classes.
     in_report: bool,
-    /// The set of the last metric.
+    /// The set of the last metric, and whether the last line had means so far.
     last_part: Option<&'static str>,
+    was_running: bool,
     table: Option<Columns>,
     /// The line above, if it may be the first of a heading of two.
     above: cells::Above,
-    /// The number of steps of the first progress bar of the epoch.
+    /// The number of steps of the first progress bar of the epoch, and whether a complete one came.
     total: Option<f64>,
+    had_bar: bool,
+    /// Whether the first epoch had progress bars, and no validation.
+    began_unvalidated: bool,
+    /// Whether the epoch has a progress bar that names it.
+    drawn: bool,
     /// Epochs without a number.
     counted: f64,
     /// The number of epochs that lines name: `Epoch 3/10`.
@@ -112,6 +123,15 @@ pub struct Printed {
     trailing: trailing::Order,
     /// What the heading above says of the sets of its lines.
     results: results::Block,
+    /// Names before the epoch.
+    labels: labels::Labels,
+    /// What stands between values without an epoch.
+    blocks: blocks::Blocks,
+    /// The fold that the lines belong to, and its first training run.
+    part_of_log: Option<(String, u32)>,
+    /// Whether batches whose lines have validation are evaluations within an epoch, and whether there are some.
+    by_batch: bool,
+    wants_batches: bool,
     /// How something was understood, for people.
     notes: Vec<String>,
 }
@@ -171,9 +191,7 @@ impl Printed {
         self.hand_over(&mut rows);
         rows.extend(self.yolo.finish());
         rows.extend(self.literals.finish());
-        for (process, printed) in &mut self.processes {
-            rows.extend(printed.finish().into_iter().map(|row| of_process(process, row)));
-        }
+        self.finish_processes(&mut rows);
         rows
     }
 
@@ -199,7 +217,10 @@ impl Printed {
     fn piece(&mut self, text: &str, redrawn: bool, rows: &mut Vec<Row>) {
         let Some((process, text)) = prefix::strip(text) else { return };
         if let Some(process) = process {
-            return self.of_process(process, text, redrawn, rows);
+            return self.of_process(&format!("process {process}"), text, redrawn, rows);
+        }
+        if self.of_label(text, redrawn, rows) {
+            return;
         }
         if let Some(ended) = self.yolo.line(text) {
             rows.extend(ended);
@@ -214,6 +235,13 @@ impl Printed {
         let starred = text.trim_start().starts_with("* ");
         let mut part = if starred { self.last_part } else { self.section };
         let mut line = parse(text, part, &self.metric);
+        // `Prec@1 76.0 (75.1)` below `Test: [10/99] Loss 1.2 (1.3)`.
+        let is_place = line.epoch.is_some() || line.step.is_some() || line.progress || line.bar;
+        let is_running = !line.pairs.is_empty() && line.pairs.iter().all(|pair| pair.running);
+        if is_running && !is_place && self.was_running && part.is_none() && self.last_part.is_some() {
+            line = parse(text, self.last_part, &self.metric);
+        }
+        self.was_running = if line.pairs.is_empty() { self.was_running } else { line.pairs.iter().any(|p| p.running) };
         // A line that names its epoch is below no heading of another one, or of one that has its values.
         self.section_age += 1;
         let is_elsewhere =
@@ -223,6 +251,19 @@ impl Printed {
             line = parse(text, None, &self.metric);
         }
         self.below_heading(&mut line, text, part.filter(|_| !starred));
+        self.labels.line(text, line.pairs.iter().map(|pair| pair.name.clone()).filter(|name| is_metric(name)));
+        let fold = labels::fold(text).filter(|_| line.epoch.is_none());
+        let has_metric = line.pairs.iter().any(|pair| is_metric(&pair.name));
+        if let Some(fold) = fold.as_ref().filter(|_| !has_metric) {
+            self.begins_fold(fold.clone(), rows);
+        }
+        if !has_metric {
+            self.blocks.text(text);
+        }
+        if self.by_batch && line.epoch.is_some() && line.step.is_none() {
+            line.step = line.batch.filter(|_| !line.bar);
+            line.progress &= line.step.is_none();
+        }
         self.planned = line.epochs.or(self.planned);
         self.tell_apart(&mut line);
         if line.decimal_commas {
@@ -240,6 +281,12 @@ impl Printed {
         // A loss by a name of its own may be the only one.
         let measures =
             line.pairs.iter().any(|pair| is_metric(&pair.name) || pair.name.to_lowercase().ends_with("loss"));
+        if measures && text.contains('━') && text.contains("/step") {
+            self.note(
+                "Keras 3's progress bar shows means of running means, so training looks a little worse there than in \
+                 History or CSVLogger",
+            );
+        }
         self.section_is_used |= measures;
         if let Some(last) = line.pairs.iter().rfind(|pair| is_metric(&pair.name)) {
             self.last_part = names_part(&last.name);
@@ -258,6 +305,9 @@ impl Printed {
             return;
         }
         self.place((line, text, redrawn), measures, rows);
+        if has_metric {
+            self.blocks.value(fold.as_deref());
+        }
     }
 
     /// Takes a line to the epoch or step that it belongs to.
@@ -296,7 +346,7 @@ impl Printed {
             return;
         }
         let is_placed = self.epoch.is_some() || self.step.is_some() || self.closes || self.trailing.is_certain();
-        if !is_placed && !line.progress && !redrawn && self.repeats(&line) {
+        if !is_placed && !redrawn && (!line.progress && self.repeats(&line) || self.repeats_bar(&line)) {
             self.hand_over(rows);
         }
         if self.step.is_some() && self.epoch.is_none() && measures && !self.closes {
@@ -358,95 +408,11 @@ impl Printed {
         known.peek().is_some() && known.all(|value| line.pairs.iter().any(|pair| pair.name == value.name))
     }
 
-    /// Whether a line has a metric that the epoch already has, so that it begins another one.
-    fn repeats(&self, line: &Line) -> bool {
-        line.pairs.iter().any(|pair| self.values.iter().any(|value| value.name == pair.name && value.final_value))
-    }
-
-    fn take(&mut self, line: &Line, text: &str, redrawn: bool) {
-        let bar = line.bar || text.trim_start().starts_with(|c: char| c.is_ascii_digit());
-        if !line.pairs.is_empty() {
-            let drawn_again = redrawn || line.partial || bar && text.contains('%') && !text.contains("100%");
-            self.settled = !drawn_again;
-        }
-        self.whole |= !line.pairs.is_empty() && !line.partial;
-        let (mut came_again, mut changed) = (false, false);
-        for pair in &line.pairs {
-            let batch = (line.progress || line.step.is_some()) && !bar && !pair.running && !redrawn;
-            let of_validation = names_part(&pair.name).is_some_and(is_validation);
-            self.news = true;
-            let is_same = |name: &str| {
-                name == pair.name || self.of_line.iter().any(|of| of == name) && same_name(name, &pair.name)
-            };
-            let Some(known) = self.values.iter_mut().find(|value| is_same(&value.name)) else {
-                if self.values.len() < MOST_NAMES {
-                    let (name, sum) = (pair.name.clone(), pair.value);
-                    let final_value = !batch && !bar && !redrawn;
-                    self.values.push(Value { name, sum, count: 1.0, final_value, came_often: false });
-                }
-                continue;
-            };
-            if batch && !of_validation && known.final_value {
-                continue;
-            }
-            // A summary after training is no part of the last epoch, whose line had the value.
-            if line.epoch.is_none() && !batch && known.final_value && self.of_line.contains(&known.name) {
-                came_again = true;
-                continue;
-            }
-            if batch && !of_validation {
-                (known.sum, known.count) = (known.sum + pair.value, known.count + 1.0);
-            } else {
-                let has_changed = known.final_value && known.sum != pair.value;
-                let is_again = has_changed && line.epoch.is_some() && !batch && !bar && !redrawn;
-                known.came_often |= is_again;
-                changed |= is_again && is_metric(&pair.name);
-                // The last redrawn line, the mean so far, and the line of the whole epoch have the final value.
-                (known.sum, known.count) = (pair.value, 1.0);
-                known.final_value |= !batch && !bar && !redrawn;
-            }
-        }
-        if changed {
-            self.note("lines of the same epoch came several times with other numbers; the last ones count");
-        }
-        if came_again {
-            self.note("numbers that came again after the line of their epoch were left out");
-        }
-    }
-
     /// Gives a line's metrics as a row.
     fn own_row(&mut self, line: &Line, rows: &mut Vec<Row>) {
         let place = Place { epoch: line.epoch, step: line.step.or(self.step) };
         let values = line.pairs.iter().map(|pair| (pair.name.clone(), pair.value)).collect();
         rows.push(Row { curve: self.curve(), place, values });
-    }
-
-    fn curve(&self) -> String {
-        format!("fit {}", self.fit + 1)
-    }
-
-    fn row(&self) -> Row {
-        // No epoch has the number of half a step, beside epochs that have numbers.
-        let step = if self.epoch.is_none() { Some(self.counted + 0.5) } else { None };
-        // The mean of the whole epoch makes that of its batches obsolete: `Epoch: 1 Average loss: 0.5`.
-        let target = |value: &Value| meaning(&value.name).map(|(target, _)| target);
-        let obsolete = |value: &&Value| {
-            let part = |value: &Value| names_part(&value.name).filter(|part| is_validation(part));
-            let is_mean = |other: &Value| {
-                let words = names::words(&other.name);
-                names_part(&other.name) == names_part(&value.name)
-                    || self.of_line.contains(&other.name)
-                    || words.iter().any(|word| ["average", "avg", "mean", "total", "epoch"].contains(&word.as_str()))
-            };
-            let is_other = |other: &Value| other.name != value.name && part(other) == part(value) && is_mean(other);
-            let whole = |other: &Value| {
-                other.final_value && !other.came_often && is_other(other) && target(other) == target(value)
-            };
-            (!value.final_value || value.came_often) && target(value).is_some() && self.values.iter().any(whole)
-        };
-        let values = self.values.iter().filter(|value| !obsolete(value));
-        let values = values.map(|value| (value.name.clone(), value.sum / value.count)).collect();
-        Row { curve: self.curve(), place: Place { epoch: self.epoch, step }, values }
     }
 
     /// Reads a table of two sets, whose rows are metrics: `accuracy | 0.9 | 0.8` below `Training | Validation`. Returns
@@ -476,6 +442,8 @@ impl Printed {
     fn hand_over(&mut self, rows: &mut Vec<Row>) {
         // The means of an interrupted epoch cover only a part of it, and it has no validation.
         if self.whole && !self.values.is_empty() {
+            let is_validated = self.values.iter().any(|value| names_part(&value.name).is_some_and(is_validation));
+            self.began_unvalidated |= self.counted == 0.0 && self.drawn && !is_validated;
             if self.news {
                 rows.push(self.row());
             }
@@ -484,9 +452,12 @@ impl Printed {
                 self.note("no line names an epoch, so each time that a name came again was counted as one");
             }
             self.counted += 1.0;
+            if measures && self.epoch.is_none() && self.step.is_none() {
+                self.blocks.end();
+            }
         }
         self.values.clear();
-        (self.whole, self.news) = (false, false);
+        (self.whole, self.news, self.had_bar, self.drawn) = (false, false, false, false);
     }
 }
 

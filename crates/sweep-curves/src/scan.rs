@@ -42,7 +42,7 @@ pub fn scan(line: &str) -> Vec<Token<'_>> {
                 tokens.push(Token::Mark('\t'));
             }
             rest = after;
-        } else if let Some((token, length)) = decimal_comma(rest, &tokens).or_else(|| number(rest)) {
+        } else if let Some((token, length)) = decimal_comma(rest, &tokens, line).or_else(|| number(rest)) {
             tokens.push(token);
             rest = &rest[length..];
         } else if first.is_alphabetic() || first == '_' {
@@ -98,8 +98,10 @@ fn word(text: &str) -> &str {
 
 /// A number with a decimal comma after a name: `loss: 0,5312`. Three digits after the comma may be thousands, unless zero
 /// stands before it.
-fn decimal_comma<'a>(text: &'a str, before: &[Token]) -> Option<(Token<'a>, usize)> {
-    if !matches!(before, [.., Token::Mark(':' | '=')] | [.., Token::Mark(':' | '='), Token::Mark('\t')]) {
+fn decimal_comma<'a>(text: &'a str, before: &[Token], line: &str) -> Option<(Token<'a>, usize)> {
+    // `gpu_ids='0,1'` is a list.
+    let is_quoted = line[..line.len() - text.len()].ends_with(['\'', '"']);
+    if is_quoted || !matches!(before, [.., Token::Mark(':' | '=')] | [.., Token::Mark(':' | '='), Token::Mark('\t')]) {
         return None;
     }
     let digits = |text: &str| text.bytes().take_while(u8::is_ascii_digit).count();

@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::gather::{Points, Values, note};
+use super::gather::{Points, Values, listed, note};
 use super::names::{self, Choice, Target, meaning, names_part};
 use super::{Problem, Source};
 use sweep_core::trial::METRICS;
@@ -161,28 +161,50 @@ fn conversions(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes:
     }
 }
 
-/// If a set has no loss by a known name, but one with unknown words, it is that one: `dice_loss`.
+/// If a set has no loss by a known name, but one with unknown words, it is that one: `dice_loss`. If nothing else was
+/// measured, one of several is taken.
 fn only_losses(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
     for (metric, of, validation) in [("train_loss", "training", false), ("val_loss", "validation", true)] {
         let fits = |name: &&String| {
             let words = names::words(name);
-            words.iter().any(|word| word == "loss")
+            words.iter().any(|word| word == "loss" || word == "losses")
                 && !words.iter().any(|word| PARTS.contains(&word.as_str()))
                 && names_part(name).is_some_and(names::is_validation) == validation
                 && meaning(name).is_none()
+                && !names::is_ignorable(name)
                 && is_free(name)
                 && values[*name].len() > 1
         };
         let found: Vec<&String> = values.keys().filter(fits).collect();
-        if let [name] = found[..]
-            && !has(values, metric)
-        {
-            let name = name.clone();
-            note(notes, format!("{name} was taken for the {of} loss"));
-            let points = values.to_mut().remove(&name).unwrap_or_default();
-            values.to_mut().insert(metric.to_owned(), points);
-        }
+        let is_only = METRICS.iter().all(|metric| !has(values, metric));
+        let taken = match found[..] {
+            [name] if !has(values, metric) => name,
+            [_, _, ..] if is_only => most_general(&found, values),
+            _ => continue,
+        };
+        let others: Vec<&str> = found.iter().filter(|name| **name != taken).map(|name| name.as_str()).collect();
+        let beside = if others.is_empty() { String::new() } else { format!(", not {}", listed(&others)) };
+        note(notes, format!("{taken} was taken for the {of} loss{beside}"));
+        let taken = taken.clone();
+        let points = values.to_mut().remove(&taken).unwrap_or_default();
+        values.to_mut().insert(metric.to_owned(), points);
     }
+}
+
+/// The loss that the others are likely parts of: its name says so, or it is the largest of those with the most values.
+fn most_general<'a>(names: &[&'a String], values: &Values) -> &'a String {
+    const WORDS: [&str; 7] = ["total", "overall", "sum", "avg", "average", "mean", "all"];
+    let rank = |name: &&'a String| {
+        let says = names::words(name).iter().any(|word| WORDS.contains(&word.as_str()));
+        let points = &values[*name];
+        let finite: Vec<f64> = points.iter().map(|(_, value)| *value).filter(|value| value.is_finite()).collect();
+        (says, points.len(), finite.iter().sum::<f64>() / finite.len().max(1) as f64)
+    };
+    let least = |one: &&&'a String, other: &&&'a String| {
+        let ((one_says, one_points, one_mean), (says, points, mean)) = (rank(one), rank(other));
+        (one_says, one_points).cmp(&(says, points)).then(one_mean.total_cmp(&mean))
+    };
+    names.iter().max_by(least).expect("there are several")
 }
 
 /// The rank of a name among the scores of a validation set, the most telling first. `None` if it is none.
@@ -224,14 +246,17 @@ pub fn is_metric(name: &str) -> bool {
 fn score_for_accuracy(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
     let has_accuracy = ["val_loss", "val_accuracy", "train_accuracy"].iter().any(|metric| has(values, metric));
     let found = values.iter().filter(|(name, points)| points.len() > 1 && is_free(name));
-    let found = found.filter_map(|(name, _)| Some((score(name)?, name.clone()))).min();
+    let found: Vec<_> = found.filter_map(|(name, points)| Some((score(name)?, points.len(), name.clone()))).collect();
+    // What is printed only where it got better is no curve.
+    let most = found.iter().map(|(_, points, _)| *points).max().unwrap_or_default();
+    let found = found.into_iter().filter(|(_, points, _)| 2 * points >= most).map(|(rank, _, name)| (rank, name)).min();
     if let Some((_, name)) = found.filter(|_| !has_accuracy) {
         use_score(values, &name, notes);
     }
 }
 
 fn use_score(values: &mut Cow<Values>, name: &str, notes: &mut Vec<String>) {
-    note(notes, format!("{name} is shown as the accuracy"));
+    note(notes, format!("{name} is shown as the accuracy of the validation set"));
     let points = values.to_mut().remove(name).unwrap_or_default();
     values.to_mut().insert("val_accuracy".to_owned(), points);
 }
@@ -276,6 +301,15 @@ pub fn trials() -> Problem {
         .hint("give the log of one training, with one line an epoch")
 }
 
+/// The problem with the results of several trainings.
+pub fn results() -> Problem {
+    Problem::new(
+        "no line names an epoch, and its scores stand below texts of their own, so they are results of several trainings \
+         and no curve",
+    )
+    .hint("if each score is of an epoch, print its number with it: `epoch 3: val_accuracy 0.81`")
+}
+
 fn rewarded() -> Problem {
     Problem::new(
         "it records rewards, so an agent is trained (reinforcement learning). Its losses do not show whether it gets better, \
@@ -308,7 +342,7 @@ fn adversarial() -> Problem {
 }
 
 /// What to write for `--columns` if one of these names may be the validation metric. Parts of the training loss are none.
-pub fn may_be_validation(names: &[String], has_train_loss: bool) -> Option<String> {
+pub(crate) fn may_be_validation(names: &[String], has_train_loss: bool) -> Option<String> {
     let of_training = |name: &str| {
         let part = names_part(name);
         let has_loss = has_train_loss && name.to_lowercase().contains("loss") && part.is_none();
@@ -361,8 +395,16 @@ pub fn example(names: &[&str]) -> String {
     quoted(found.unwrap_or_else(|| format!("val_loss={}", names[0])))
 }
 
+/// Whether a name says that a quality was measured.
+pub fn is_measure(name: &str) -> bool {
+    const WORDS: [&str; 12] =
+        ["loss", "acc", "err", "wer", "cer", "psnr", "ssim", "bleu", "rouge", "ppl", "perplexity", "corr"];
+    let word = |word: String| WORDS.iter().any(|known| word.starts_with(known));
+    is_metric(name) || is_better_high(name) || names::words(name).into_iter().any(word)
+}
+
 /// Whether more of what a name says is better, so that it can stand for an accuracy and never for a loss.
-fn is_better_high(name: &str) -> bool {
+pub fn is_better_high(name: &str) -> bool {
     const WORDS: [&str; 12] =
         ["map", "ap", "ar", "iou", "miou", "dice", "f", "auc", "auroc", "precision", "recall", "score"];
     let bare = |word: String| word.trim_end_matches(|letter: char| letter.is_ascii_digit()).to_owned();

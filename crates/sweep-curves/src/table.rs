@@ -38,13 +38,24 @@ const SETTINGS: [&str; 14] = [
     "dataset_size",
     "n_train",
 ];
+/// Columns with what a row of results is of.
+const KINDS: [&str; 8] =
+    ["model_type", "model_name", "algorithm", "method", "classifier", "architecture", "experiment_type", "estimator"];
 const WANDB_BESIDE: [&str; 2] = ["__MIN", "__MAX"];
 
 /// Whether a text begins with a header, and with a row that has as many fields and a number.
 pub fn recognized(text: &str) -> bool {
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
     let Some(header) = lines.find(|line| !line.starts_with('#') || fields(line).len() > 2) else { return false };
-    let (header, row) = (fields(header), fields(lines.next().unwrap_or_default()));
+    // A name in quotes may have a line break.
+    let (header, row) = match header.matches('"').count() % 2 {
+        0 => (fields(header), fields(lines.next().unwrap_or_default())),
+        _ => {
+            let start = text.find(header).unwrap_or_default();
+            let mut records = records(&text[start..]);
+            (records.next().unwrap_or_default(), records.next().unwrap_or_default())
+        }
+    };
     // A log has names and numbers in the same line.
     if header.iter().any(|field| field.contains('=') || field.contains(':') || number(field, false).is_some()) {
         return false;
@@ -57,18 +68,18 @@ pub fn recognized(text: &str) -> bool {
 }
 
 fn fields(line: &str) -> Vec<String> {
-    let mut reader = csv::ReaderBuilder::new()
-        .delimiter(delimiter(line.as_bytes()))
+    records(line).next().unwrap_or_default()
+}
+
+/// The records of a text whose first line tells the delimiter.
+fn records(text: &str) -> impl Iterator<Item = Vec<String>> {
+    let reader = csv::ReaderBuilder::new()
+        .delimiter(delimiter(text.lines().next().unwrap_or_default().as_bytes()))
+        .flexible(true)
         .has_headers(false)
         .trim(csv::Trim::All)
-        .from_reader(line.as_bytes());
-    reader
-        .records()
-        .flatten()
-        .next()
-        .into_iter()
-        .flat_map(|record| record.iter().map(str::to_owned).collect::<Vec<_>>())
-        .collect()
+        .from_reader(text.as_bytes());
+    reader.into_records().flatten().map(|record| record.iter().map(str::to_owned).collect())
 }
 
 fn delimiter(line: &[u8]) -> u8 {
@@ -116,6 +127,13 @@ pub fn read(bytes: &[u8], file: &str, choices: &[Choice], gather: &mut Gather) -
     if table.decimal_commas {
         gather.note("commas were read as decimal marks");
     }
+    let no_rows: Vec<String> = records.iter().filter(|record| !table.has_number(record)).map(shown).collect();
+    if let [first, ..] = &no_rows[..] {
+        gather.note(format!(
+            "lines without any number were left out ({}), the first of which is {first:?}",
+            no_rows.len()
+        ));
+    }
     let mut last_epoch = None;
     for (row, record) in records.iter().enumerate() {
         // A second header, of a run that was appended.
@@ -129,6 +147,11 @@ pub fn read(bytes: &[u8], file: &str, choices: &[Choice], gather: &mut Gather) -
         table.row(record, Place { epoch: last_epoch, step }, gather)?;
     }
     Ok(())
+}
+
+/// The start of a line, for messages.
+fn shown(record: &csv::ByteRecord) -> String {
+    String::from_utf8_lossy(&record.iter().collect::<Vec<_>>().join(&b","[..])).chars().take(40).collect()
 }
 
 /// The metric of a table that TensorBoard saves, by its name: `run-validation-tag-epoch_loss.csv`.
@@ -228,6 +251,11 @@ impl<'a> Table<'a> {
             let mut texts = records.iter().filter_map(|record| std::str::from_utf8(record.get(*at)?).ok());
             texts.all(|text| is_part(text).is_some())
         };
+        // Phases that are no sets are trainings of their own.
+        if let Some(at) = split.filter(|at| !names_sets(at) && 2 * values(*at) <= records.len()) {
+            split = None;
+            curves.push(at);
+        }
         if let Some(at) = curves.iter().copied().find(names_sets).filter(|_| split.is_none() && !records.is_empty()) {
             split = Some(at);
             curves.retain(|other| *other != at);
@@ -250,15 +278,24 @@ impl<'a> Table<'a> {
     /// sizes of the training set.
     fn comparison(&self, records: &[csv::ByteRecord]) -> Option<Problem> {
         let values = |at: usize| -> HashSet<&[u8]> { records.iter().filter_map(|record| record.get(at)).collect() };
-        let counts = |at: Option<usize>| at.is_some_and(|at| values(at).len() > 1);
+        let descents = |at: usize| {
+            let numbers: Vec<f64> = records.iter().filter_map(|record| self.number(record, Some(at))).collect();
+            numbers.windows(2).filter(|pair| pair[1] < pair[0]).count()
+        };
+        let counts = |at: Option<usize>| at.is_some_and(|at| values(at).len() > 1 && 4 * descents(at) < records.len());
         if records.len() < 2 || counts(self.epoch) || counts(self.step) {
             return None;
         }
+        let is_kind = |name: &String| KINDS.contains(&name.to_lowercase().replace([' ', '-'], "_").as_str());
         let is_set = |name: &String| SETTINGS.contains(&name.to_lowercase().replace([' ', '-'], "_").as_str());
         let named = |at: usize| matches!(meaning(&self.names[at]), Some((Target::Curve, _)));
         let differs = |at: &usize| {
             let many = values(*at).len();
-            is_set(&self.names[*at]) && many > 1 || named(*at) && many == records.len()
+            is_set(&self.names[*at]) && many > 1
+                || named(*at) && many == records.len()
+                || is_kind(&self.names[*at])
+                    && many > 1
+                    && records.iter().all(|row| row.get(*at).is_some_and(text_only))
         };
         let at = (0..self.names.len()).find(differs)?;
         let problem = Problem::new(format!(
@@ -268,6 +305,13 @@ impl<'a> Table<'a> {
         Some(problem.hint(
             "give the curve of one training; if the rows are epochs, name their count with --columns epoch=COLUMN",
         ))
+    }
+
+    /// Whether a line has a number, or is a header again.
+    fn has_number(&self, record: &csv::ByteRecord) -> bool {
+        record.iter().zip(self.names).all(|(field, name)| field == name.as_bytes())
+            || (0..record.len()).any(|at| self.value(record, at, false).is_some())
+            || record.iter().all(<[u8]>::is_empty)
     }
 
     fn text<'r>(&self, record: &'r csv::ByteRecord, at: usize) -> &'r str {

@@ -6,8 +6,7 @@ use std::path::Path;
 use super::Args;
 use super::files::{Run, nothing_in, runs};
 use sweep_core::error::{Error, Exit};
-use sweep_core::trial::EpochMetrics;
-use sweep_curves::{ForeignCurve, Format, Reading, Source, may_be_validation, read};
+use sweep_curves::{ForeignCurve, Format, Reading, Source, read};
 use sweep_verdict::{Context, Divergence, Finding, Name, Task, judge};
 
 /// Number of bytes at the beginning of a file whose words may name the task.
@@ -96,16 +95,15 @@ pub fn diagnosed(name: &str, reading: Reading, task: Task, args: &Args) -> Vec<D
 /// Names the numbers that were not understood. One of them may be the validation metric; then it is not said that there is
 /// none.
 fn left_over(curve: &ForeignCurve, findings: &mut Vec<Finding>) -> Vec<String> {
-    if curve.unused.is_empty() {
-        return Vec::new();
+    let mut notes = Vec::new();
+    for (what, names) in [("not used", &curve.unused), ("not used, because they came once", &curve.once)] {
+        let more = names.len().saturating_sub(MOST_UNUSED);
+        let more = if more > 0 { format!(" and {more} more") } else { String::new() };
+        let shown = names[..names.len().min(MOST_UNUSED)].join(", ");
+        notes.extend((!names.is_empty()).then(|| format!("{what}: {shown}{more}")));
     }
-    let names = curve.unused[..curve.unused.len().min(MOST_UNUSED)].join(", ");
-    let more = curve.unused.len().saturating_sub(MOST_UNUSED);
-    let more = if more > 0 { format!(" and {more} more") } else { String::new() };
-    let mut notes = vec![format!("not used: {names}{more}")];
     let is_unvalidated = findings.iter().any(|finding| finding.name == Name::Unvalidated);
-    let has_loss = curve.epochs.iter().any(|epoch: &EpochMetrics| epoch.train_loss.is_some());
-    if let Some(choice) = may_be_validation(&curve.unused, has_loss).filter(|_| is_unvalidated) {
+    if let Some(choice) = curve.may_be_validation.as_ref().filter(|_| is_unvalidated) {
         findings.retain(|finding| finding.name != Name::Unvalidated);
         notes.push(format!(
             "no validation metric was recognized; if one of those is it, name it, for example with --columns {choice}"

@@ -32,11 +32,11 @@ impl Printed {
     }
 }
 
-/// The row of a process. Its curve is named by it.
+/// The row of a process or a model. Its curve is named by it.
 pub(super) fn of_process(process: &str, row: Row) -> Row {
     let curve = match row.curve.as_str() {
-        "fit 1" => format!("process {process}"),
-        fit => format!("process {process}, {fit}"),
+        "fit 1" => process.to_owned(),
+        fit => format!("{process}, {fit}"),
     };
     Row { curve, ..row }
 }

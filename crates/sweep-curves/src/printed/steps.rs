@@ -14,7 +14,10 @@ impl Printed {
         // Batches of the validation set are counted from their first.
         let counts_batches = line.epoch == self.epoch && line.step < self.inner_step;
         self.inner_step = line.step;
-        if !self.is_by_step && !counts_batches && metrics().all(|pair| of_validation(&pair.name) && !pair.running) {
+        if !self.is_by_step
+            && !counts_batches
+            && metrics().all(|pair| (of_validation(&pair.name) || self.by_batch) && !pair.running)
+        {
             self.is_by_step = true;
             if self.news {
                 let mut row = self.row();

@@ -34,6 +34,9 @@ impl Printed {
     /// A reader that takes the log in the other order, if its end shows that the order was not the one it seemed to be. To be
     /// asked before the end.
     pub fn second_thought(&self) -> Option<Printed> {
+        if let Some(finer) = self.finer() {
+            return Some(finer);
+        }
         let metrics = || self.values.iter().filter(|value| is_metric(&value.name));
         let trailing = match self.trailing {
             // The validation set was measured once more than there are epochs, so the network was not trained at first.
@@ -56,6 +59,12 @@ impl Printed {
             self.trailing = self.order(measures, || ENDED.iter().any(|word| lower().contains(word)));
             if self.trailing == Order::LikelyAbove {
                 self.note("validation stands before the line of each epoch, and was taken for the epoch of that line");
+            }
+            if self.trailing == Order::LikelyBelow {
+                self.note(
+                    "numbers stand before the first line that names an epoch, and were left out; those below each such \
+                     line were taken for its epoch",
+                );
             }
         }
         if !is_place || !self.trailing.is_certain() {

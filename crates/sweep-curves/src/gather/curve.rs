@@ -1,0 +1,257 @@
+//! Builds one curve from the values of its names.
+
+use std::collections::{BTreeMap, HashSet};
+
+use super::{CURVE, Found, Points, Values, listed, note};
+use crate::clock::Clock;
+use crate::names::{Choice, Target, is_ignorable, is_validation, meaning, names_part};
+use crate::rows::Place;
+use crate::{Divergence, ForeignCurve, special};
+use sweep_core::trial::{EpochMetrics, METRICS};
+
+/// Finds the values that stand for a target.
+fn find<'a>(target: Target, values: &'a Values, choices: &[Choice]) -> Found<'a> {
+    if let Some(choice) = choices.iter().find(|choice| choice.target == target) {
+        return values.get_key_value(&choice.column).map(|(name, points)| (name.as_str(), points));
+    }
+    let taken = |name: &str| choices.iter().any(|choice| choice.column == name);
+    let meant = values.iter().filter(|(name, _)| !taken(name));
+    let meant: Vec<_> = meant
+        .filter_map(|(name, points)| {
+            Some((meaning(name).filter(|(meant, _)| *meant == target)?.1, (name.as_str(), points)))
+        })
+        .collect();
+    // A single value next to a series is a summary (Hugging Face's `train_loss` at the end), or a test after training.
+    let longest = values.values().map(Vec::len).max()?.min(meant.iter().map(|(_, (_, points))| points.len()).max()?);
+    let is_metric = matches!(target, Target::Metric(_));
+    let courses = meant
+        .into_iter()
+        .filter(|(_, (name, points))| points.len() > 1 || longest == 1 && !(is_metric && is_single(name, values)));
+    // Of names that are equally near, the one with more epochs.
+    let placed = |points: &Points| points.iter().filter(|(place, _)| place.epoch.is_some()).count();
+    courses.min_by_key(|(far, (_, points))| (*far, std::cmp::Reverse(placed(points)))).map(|(_, found)| found)
+}
+
+/// Builds one curve. Returns `None` if none of its names is a metric.
+pub(super) fn curve(name: &str, values: &Values, choices: &[Choice], notes: &mut Vec<String>) -> Option<ForeignCurve> {
+    let mut metrics: [Found; METRICS.len()] = std::array::from_fn(|at| find(Target::Metric(at), values, choices));
+    metrics.iter().flatten().next()?;
+    unsplit_accuracy(&mut metrics, choices, notes);
+    unmeasured(&mut metrics, choices, notes);
+    singles(values, &metrics, notes);
+    guesses(&metrics, choices, notes);
+    let clock = Clock::new(&metrics, notes);
+    let mut epochs: BTreeMap<u32, EpochMetrics> = BTreeMap::new();
+    let mut lost: BTreeMap<u32, f64> = BTreeMap::new();
+    // Only this metric indicates a divergence. In tables, NaN in other metrics may mean that they were not measured.
+    let telling = [0, 2, 4].into_iter().find(|at| metrics[*at].is_some());
+    for (at, (name, points)) in metrics.iter().enumerate().filter_map(|(at, found)| Some((at, (*found)?))) {
+        let scale = percent(at, name, points, notes);
+        let mut means: BTreeMap<u32, (f64, u32)> = BTreeMap::new();
+        for (place, value) in points {
+            let Some(epoch) = clock.epoch(*place) else { continue };
+            if !value.is_finite() {
+                if telling == Some(at) {
+                    lost.insert(epoch, *value);
+                }
+                continue;
+            }
+            let mean = means.entry(epoch).or_default();
+            // A training metric is the mean of the values logged in the epoch. A validation metric is the last value.
+            *mean = if METRICS[at].starts_with("val") { (*value, mean.1 + 1) } else { (mean.0 + value, mean.1 + 1) };
+        }
+        several_values(name, &means, notes);
+        for (epoch, (sum, count)) in means {
+            let metrics = epochs.entry(epoch).or_insert(EpochMetrics { epoch, ..EpochMetrics::default() });
+            let count = if METRICS[at].starts_with("val") { 1 } else { count };
+            *field(metrics, at) = Some(sum / f64::from(count) / scale).filter(|value| value.is_finite());
+        }
+    }
+    if let Some((_, rates)) = find(Target::LearningRate, values, choices) {
+        for (place, rate) in rates.iter().filter(|(_, rate)| rate.is_finite()) {
+            let Some(epoch) = clock.epoch(*place) else { continue };
+            epochs.entry(epoch).and_modify(|metrics| metrics.learning_rate = Some(*rate));
+        }
+    }
+    let last_finite = epochs.iter().rev().find(|(_, m)| telling.is_none_or(|at| m.get(METRICS[at]).is_some()));
+    let after = last_finite.map_or(0, |(epoch, _)| *epoch);
+    let divergence = lost.into_iter().find(|(epoch, _)| *epoch > after).map(|(epoch, value)| {
+        let of = if telling == Some(4) { "validation" } else { "training" };
+        Divergence { epoch, what: format!("{of} loss is {value}") }
+    });
+    let epochs: Vec<EpochMetrics> = epochs.into_values().collect();
+    let unused = unused(values, &metrics, choices);
+    let doubtful: Vec<String> = unused.iter().filter(|name| is_doubtful(name, values, &metrics)).cloned().collect();
+    let may_be_validation = special::may_be_validation(&doubtful, metrics[0].is_some());
+    let (once, unused) = unused.into_iter().partition(|name| epochs.len() >= CURVE && values[name].len() == 1);
+    (!epochs.is_empty() || divergence.is_some()).then(|| ForeignCurve {
+        name: name.to_owned(),
+        epochs,
+        divergence,
+        unused,
+        once,
+        may_be_validation,
+    })
+}
+
+/// Whether a metric has a single value beside a curve, such as that of a test after training.
+fn is_single(name: &str, values: &Values) -> bool {
+    let is_metric = |name: &str| matches!(meaning(name), Some((Target::Metric(_), _)));
+    let is_curve = || values.iter().any(|(name, points)| points.len() >= CURVE && is_metric(name));
+    is_metric(name) && values.get(name).is_some_and(|points| points.len() == 1) && is_curve()
+}
+
+/// Says which metrics have a single value and were left out.
+fn singles(values: &Values, metrics: &[Found; METRICS.len()], notes: &mut Vec<String>) {
+    let used = |name: &str| metrics.iter().flatten().any(|(used, _)| *used == name);
+    let single = values.keys().filter(|name| is_single(name, values) && !used(name));
+    let single: Vec<&str> = single.map(String::as_str).collect();
+    if !single.is_empty() {
+        note(notes, format!("a single value is no curve, so these were left out: {}", listed(&single)));
+    }
+}
+
+/// The names that say that a quality was measured several times.
+pub(super) fn measures(values: &Values) -> impl Iterator<Item = &str> {
+    let measured = values.iter().filter(|(name, points)| points.len() >= CURVE && special::is_measure(name));
+    measured.map(|(name, _)| name.as_str()).filter(|name| !is_ignorable(name))
+}
+
+/// Says which names were guessed to mean what they are shown as.
+fn guesses(metrics: &[Found; METRICS.len()], choices: &[Choice], notes: &mut Vec<String>) {
+    let found = metrics.iter().enumerate().filter_map(|(at, found)| Some((at, found.as_ref()?.0)));
+    let chosen = |name: &str| choices.iter().any(|choice| choice.column == name);
+    for (at, name) in found.filter(|(_, name)| !METRICS.contains(name) && !chosen(name)) {
+        let lower = name.to_lowercase();
+        if let Some(name) = name.strip_suffix(" accuracy?") {
+            note(notes, format!("{name} was taken for an accuracy"));
+        } else if at >= 4 && names_part(name).is_some_and(|part| part.starts_with("test")) {
+            note(notes, format!("{name} was taken for the validation set"));
+        } else if at == 0 && names_part(name).is_none() && !lower.contains("loss") {
+            note(notes, format!("{name} was taken for the training loss"));
+        }
+    }
+}
+
+/// Leaves out a loss of the validation set that is always zero: it was not measured.
+fn unmeasured(metrics: &mut [Found; METRICS.len()], choices: &[Choice], notes: &mut Vec<String>) {
+    let is_chosen = choices.iter().any(|choice| choice.target == Target::Metric(4));
+    if let Some((name, points)) = metrics[4].filter(|(name, points)| !is_chosen && is_zero_loss(name, points)) {
+        note(notes, format!("{name} is 0 in all {} places, so it was not measured", points.len()));
+        metrics[4] = None;
+    }
+}
+
+/// Whether values are those of a loss of the validation set that is always zero.
+fn is_zero_loss(name: &str, points: &Points) -> bool {
+    matches!(meaning(name), Some((Target::Metric(4), _)))
+        && points.len() > 2
+        && points.iter().all(|(_, value)| *value == 0.0)
+}
+
+/// Says that some epochs have several values, where most have one: rows of several trainings may be mixed.
+fn several_values(name: &str, means: &BTreeMap<u32, (f64, u32)>, notes: &mut Vec<String>) {
+    let several = means.values().filter(|(_, count)| *count > 1).count();
+    if several > 0 && 5 * several <= means.len() {
+        let first = means.iter().find(|(_, (_, count))| *count > 1).map_or(0, |(epoch, _)| *epoch);
+        let which = if several == 1 { format!("epoch {first} has") } else { format!("{several} epochs have") };
+        note(notes, format!("{which} several values of {name} where the others have one; rows may stand there twice"));
+    }
+}
+
+/// Whether a name that was not understood may be what the validation set was measured by: it says so, or it was recorded
+/// elsewhere than the training loss.
+fn is_doubtful(name: &str, values: &Values, metrics: &[Found; METRICS.len()]) -> bool {
+    let place = |place: &Place| [place.epoch, place.step].map(|at| at.map(f64::to_bits));
+    let with_loss = |losses: &Points| {
+        let places: HashSet<_> = losses.iter().map(|(at, _)| place(at)).collect();
+        values[name].iter().all(|(at, _)| places.contains(&place(at)))
+    };
+    values[name].len() > 1
+        && (names_part(name).is_some_and(is_validation)
+            || special::is_better_high(name)
+            || special::is_measure(name) && !metrics[0].is_some_and(|(_, losses)| with_loss(losses)))
+}
+
+/// An accuracy without a set belongs to validation, if the losses name their sets and no accuracy does, or if it was
+/// recorded apart from the loss.
+fn unsplit_accuracy(metrics: &mut [Found; METRICS.len()], choices: &[Choice], notes: &mut Vec<String>) {
+    let chosen = |at: usize| choices.iter().any(|choice| choice.target == Target::Metric(at));
+    if let (Some((accuracy, points)), Some((_, losses)), None, None) = (metrics[1], metrics[0], metrics[4], metrics[5])
+    {
+        let place = |place: &Place| [place.epoch, place.step].map(|at| at.map(f64::to_bits));
+        let with_loss: HashSet<_> = losses.iter().map(|(at, _)| place(at)).collect();
+        let apart = points.len() < losses.len() && points.iter().all(|(at, _)| !with_loss.contains(&place(at)));
+        if apart && names_part(accuracy).is_none() && !chosen(1) {
+            metrics[5] = metrics[1].take();
+            note(
+                notes,
+                format!("{accuracy} was taken for the validation set, because it was recorded apart from the loss"),
+            );
+            return;
+        }
+    }
+    let (Some((accuracy, _)), Some(_)) = (metrics[1], metrics[4]) else { return };
+    let training_is_split = metrics[0].is_none_or(|(name, _)| names_part(name).is_some());
+    if training_is_split && names_part(accuracy).is_none() && !chosen(1) && !chosen(5) {
+        if metrics[5].is_some() {
+            // Hugging Face prints it twice: in a table, and by `evaluate`.
+            note(notes, format!("{accuracy} names no set, and was left out beside one that does"));
+            metrics[1] = None;
+            return;
+        }
+        metrics[5] = metrics[1].take();
+        note(notes, format!("{accuracy} was taken for the validation set, because the losses name their sets"));
+    }
+}
+
+/// The names that were not used and are neither places nor times.
+fn unused(values: &Values, metrics: &[Found; METRICS.len()], choices: &[Choice]) -> Vec<String> {
+    let used = |name: &str| metrics.iter().flatten().any(|(used, _)| *used == name);
+    // Another name for a metric that was found is no loss: `train_loss_step` beside `train_loss_epoch`. A number, or
+    // another set, may make it another curve.
+    let numbered = |name: &str| name.ends_with(|letter: char| letter.is_ascii_digit()) && !name.ends_with("@1");
+    let same = |one: &str, other: &str| numbered(one) == numbered(other) && names_part(one) == names_part(other);
+    // `loss` beside `loss_train` may be of any set.
+    let may_be_validation = |used: &str, name: &str| {
+        let is_validated = metrics[4].is_some() || metrics[5].is_some();
+        !is_validated && names_part(used).is_some() && names_part(name).is_none() && values[name].len() > 1
+    };
+    let is_double = |name: &str| match meaning(name).or_else(|| special::stands_for(name)) {
+        Some((Target::Metric(at), _)) => {
+            metrics[at].is_some_and(|(used, _)| same(used, name) || !numbered(name) && !may_be_validation(used, name))
+        }
+        Some(_) => true,
+        None => false,
+    };
+    let is_told = |name: &str| {
+        is_double(name) || is_ignorable(name) || is_single(name, values) || is_zero_loss(name, &values[name])
+    };
+    let left = values.keys().filter(|name| !used(name) && !is_told(name));
+    left.filter(|name| !choices.iter().any(|choice| choice.column == **name)).cloned().collect()
+}
+
+/// The divisor for a metric's values: 100 for accuracies in percent, otherwise 1.
+fn percent(metric: usize, name: &str, points: &Points, notes: &mut Vec<String>) -> f64 {
+    let most = points.iter().map(|(_, value)| *value).filter(|value| value.is_finite()).fold(0.0, f64::max);
+    if !METRICS[metric].ends_with("accuracy") || most <= 1.0 + 1e-6 {
+        return 1.0;
+    }
+    if most > 100.0 + 1e-6 {
+        note(notes, format!("{name} is above 100, so it may be no accuracy"));
+        return 1.0;
+    }
+    note(notes, "accuracies above 1 were read as percentages");
+    100.0
+}
+
+fn field(metrics: &mut EpochMetrics, at: usize) -> &mut Option<f64> {
+    match METRICS[at] {
+        "train_loss" => &mut metrics.train_loss,
+        "train_accuracy" => &mut metrics.train_accuracy,
+        "train_eval_loss" => &mut metrics.train_eval_loss,
+        "train_eval_accuracy" => &mut metrics.train_eval_accuracy,
+        "val_loss" => &mut metrics.val_loss,
+        _ => &mut metrics.val_accuracy,
+    }
+}

@@ -1,0 +1,106 @@
+//! Reads a whole text, a second time where its end shows that it is not what it seemed to be.
+
+use super::labels::Labels;
+use super::{Printed, Row, is_metric, of_process};
+
+/// The rows of a text, and how it was understood.
+pub struct Said {
+    pub rows: Vec<Row>,
+    pub notes: Vec<String>,
+    /// Whether the numbers are results of several trainings, and no curve.
+    pub are_results: bool,
+}
+
+/// Reads what a script printed.
+pub fn read(text: &str) -> Said {
+    let pass = |mut printed: Printed| {
+        let mut rows: Vec<Row> = text.split('\n').flat_map(|line| printed.line(line)).collect();
+        let again = printed.second_thought();
+        rows.extend(printed.finish());
+        (printed, rows, again)
+    };
+    let (mut printed, mut rows, again) = pass(Printed::default());
+    if let Some(again) = again {
+        (printed, rows, _) = pass(again);
+    }
+    let mut notes = printed.notes();
+    let are_results = printed.blocks.are_results() && rows.iter().all(|row| row.place.epoch.is_none());
+    if are_results {
+        notes.push(
+            "no line names an epoch, and the scores stand below texts of their own, so they are results of several \
+             trainings and no curve"
+                .to_owned(),
+        );
+        rows.clear();
+    }
+    Said { rows, notes, are_results }
+}
+
+impl Printed {
+    /// The name of a curve.
+    pub(super) fn curve(&self) -> String {
+        match &self.part_of_log {
+            Some((name, fit)) if *fit == self.fit => name.clone(),
+            Some((name, fit)) => format!("{name}, fit {}", self.fit - fit + 1),
+            None => format!("fit {}", self.fit + 1),
+        }
+    }
+
+    /// Takes a line that only says which fold comes: `===== Fold 2/5 =====`. It begins a curve of its own.
+    pub(super) fn begins_fold(&mut self, name: String, rows: &mut Vec<Row>) {
+        if self.part_of_log.as_ref().is_some_and(|(known, _)| *known == name) {
+            return;
+        }
+        if self.whole || self.counted > 0.0 || self.epoch.is_some() || self.step.is_some() {
+            self.hand_over(rows);
+            self.fit += 1;
+            self.note("a line that names a fold begins another curve");
+        }
+        (self.epoch, self.step, self.counted, self.header, self.table) = (None, None, 0.0, None, None);
+        self.blocks.new_part();
+        self.part_of_log = Some((name, self.fit));
+    }
+
+    /// Takes a line under the name of its model, if the names are known. Returns whether it was taken.
+    pub(super) fn of_label(&mut self, text: &str, redrawn: bool, rows: &mut Vec<Row>) -> bool {
+        let Some(label) = self.labels.current(text) else { return false };
+        self.of_process(&label, text, redrawn, rows);
+        true
+    }
+
+    /// A reader that takes the models of a log apart, or the evaluations within an epoch.
+    pub(super) fn finer(&self) -> Option<Printed> {
+        let labels = self.labels.several();
+        if !labels.is_empty() {
+            let names = labels.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
+            let mut printed = Printed { labels: Labels::known(labels), ..Printed::for_metric(&self.metric) };
+            printed
+                .note(&format!("the names before `epoch` tell trainings apart ({names}); each is a curve of its own"));
+            return Some(printed);
+        }
+        (self.wants_batches && !self.by_batch).then(|| Printed {
+            by_batch: true,
+            trailing: self.trailing,
+            ..Printed::for_metric(&self.metric)
+        })
+    }
+
+    /// The rows of the processes, or models, whose lines are mixed.
+    pub(super) fn finish_processes(&mut self, rows: &mut Vec<Row>) {
+        for (process, printed) in &mut self.processes {
+            rows.extend(printed.finish().into_iter().map(|row| of_process(process, row)));
+        }
+    }
+
+    /// Whether a line of the same epoch and of another batch has other numbers of the validation set.
+    pub(super) fn evaluates_within(&self, line: &super::Line) -> bool {
+        let of_validation = |name: &str| super::names_part(name).is_some_and(super::is_validation);
+        let plain = || line.pairs.iter().filter(|pair| is_metric(&pair.name) && !pair.running);
+        let has_both = plain().any(|pair| of_validation(&pair.name)) && plain().any(|pair| !of_validation(&pair.name));
+        line.epoch.is_some()
+            && line.batch.is_some()
+            && line.epoch == self.epoch
+            && has_both
+            && plain().any(|pair| self.values.iter().any(|known| known.name == pair.name && known.sum != pair.value))
+    }
+}

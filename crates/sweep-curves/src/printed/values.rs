@@ -1,0 +1,109 @@
+//! The values of the epoch under way, and its row.
+
+use super::{
+    Line, MOST_NAMES, Place, Printed, Row, Value, is_metric, is_validation, meaning, names, names_part, same_name,
+};
+
+impl Printed {
+    /// Whether a line has a metric that the epoch already has, so that it begins another one.
+    pub(super) fn repeats(&self, line: &Line) -> bool {
+        line.pairs.iter().any(|pair| self.values.iter().any(|value| value.name == pair.name && value.final_value))
+    }
+
+    /// Whether a line is a complete progress bar with nothing new, below another one.
+    pub(super) fn repeats_bar(&self, line: &Line) -> bool {
+        let is_known = |name: &str| self.values.iter().any(|value| value.name == name);
+        let is_complete = line.total.is_some() && !line.partial && !line.pairs.is_empty();
+        self.had_bar && is_complete && line.pairs.iter().all(|pair| is_known(&pair.name))
+    }
+
+    pub(super) fn take(&mut self, line: &Line, text: &str, redrawn: bool) {
+        let bar = line.bar || line.total.is_some();
+        self.had_bar |= line.total.is_some() && !line.partial && !redrawn && !text.contains("ETA");
+        if !line.pairs.is_empty() {
+            let drawn_again = redrawn || line.partial || bar && text.contains('%') && !text.contains("100%");
+            self.settled = !drawn_again;
+        }
+        self.whole |= !line.pairs.is_empty() && !line.partial;
+        self.wants_batches |= self.evaluates_within(line);
+        self.drawn |= line.bar && line.epoch.is_some();
+        let of_validation = |name: &str| names_part(name).is_some_and(is_validation);
+        if self.began_unvalidated && self.drawn && line.bar && line.pairs.iter().any(|pair| of_validation(&pair.name)) {
+            self.note(
+                "the progress bar of the first epoch has no validation, so those of later epochs may show the one of the \
+                 epoch before",
+            );
+        }
+        // A summary after training is no part of the last epoch, whose line had its values.
+        let is_known = |name: &str| {
+            let of_line = |value: &Value| self.of_line.contains(&value.name) && value.final_value;
+            self.values.iter().any(|value| of_line(value) && (value.name == name || same_name(&value.name, name)))
+        };
+        let is_batch = line.progress || line.step.is_some() || bar;
+        if line.epoch.is_none()
+            && !is_batch
+            && line.pairs.iter().any(|pair| is_metric(&pair.name) && is_known(&pair.name))
+        {
+            self.note("numbers that came again after the line of their epoch were left out, with those beside them");
+            return;
+        }
+        let mut changed = false;
+        for pair in &line.pairs {
+            let batch = (line.progress || line.step.is_some()) && !bar && !pair.running && !redrawn;
+            let of_validation = names_part(&pair.name).is_some_and(is_validation);
+            self.news = true;
+            let is_same = |name: &str| {
+                name == pair.name || self.of_line.iter().any(|of| of == name) && same_name(name, &pair.name)
+            };
+            let Some(known) = self.values.iter_mut().find(|value| is_same(&value.name)) else {
+                if self.values.len() < MOST_NAMES {
+                    let (name, sum) = (pair.name.clone(), pair.value);
+                    let final_value = !batch && !bar && !redrawn;
+                    self.values.push(Value { name, sum, count: 1.0, final_value, came_often: false });
+                }
+                continue;
+            };
+            if batch && !of_validation && known.final_value {
+                continue;
+            }
+            if batch && !of_validation {
+                (known.sum, known.count) = (known.sum + pair.value, known.count + 1.0);
+            } else {
+                let has_changed = known.final_value && known.sum != pair.value;
+                let is_again = has_changed && line.epoch.is_some() && !batch && !bar && !redrawn;
+                known.came_often |= is_again;
+                changed |= is_again && is_metric(&pair.name);
+                // The last redrawn line, the mean so far, and the line of the whole epoch have the final value.
+                (known.sum, known.count) = (pair.value, 1.0);
+                known.final_value |= !batch && !bar && !redrawn;
+            }
+        }
+        if changed {
+            self.note("lines of the same epoch came several times with other numbers; the last ones count");
+        }
+    }
+
+    pub(super) fn row(&self) -> Row {
+        // No epoch has the number of half a step, beside epochs that have numbers.
+        let step = if self.epoch.is_none() { Some(self.counted + 0.5) } else { None };
+        // The mean of the whole epoch makes that of its batches obsolete: `Epoch: 1 Average loss: 0.5`.
+        let target = |value: &Value| meaning(&value.name).map(|(target, _)| target);
+        let obsolete = |value: &&Value| {
+            let part = |value: &Value| names_part(&value.name).filter(|part| is_validation(part));
+            let is_mean = |other: &Value| {
+                let words = names::words(&other.name);
+                names_part(&other.name) == names_part(&value.name)
+                    || self.of_line.contains(&other.name)
+                    || words.iter().any(|word| ["average", "avg", "mean", "total", "epoch"].contains(&word.as_str()))
+            };
+            let is_other = |other: &Value| other.name != value.name && part(other) == part(value) && is_mean(other);
+            let whole = |other: &Value| {
+                other.final_value && !other.came_often && is_other(other) && target(other) == target(value)
+            };
+            (!value.final_value || value.came_often) && target(value).is_some() && self.values.iter().any(whole)
+        };
+        let values = self.values.iter().filter(|value| !obsolete(value));
+        let values = values.map(|value| (value.name.clone(), value.sum / value.count)).collect();
+        Row { curve: self.curve(), place: Place { epoch: self.epoch, step }, values }
+    }
+}

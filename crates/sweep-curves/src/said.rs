@@ -1,0 +1,222 @@
+//! What must not be read wrongly without a word: several trainings in one log, guessed names, numbers of something else.
+
+use super::tools::read_text;
+use super::*;
+
+#[track_caller]
+fn assert_says(text: &str, expected: &str, note: &str) {
+    let (found, notes, unused) = read_text("file", text);
+    assert_eq!(found, expected, "{notes:?} {unused:?}\n{text}");
+    assert!(notes.iter().any(|said| said.contains(note)), "{note} is not in {notes:?}");
+}
+
+fn reading(text: &str) -> Result<Reading, Problem> {
+    read(&[Source { name: "file".into(), prefix: None, bytes: text.into() }], None, &[])
+}
+
+fn refusal(text: &str) -> String {
+    reading(text).expect_err("it is no curve").what
+}
+
+fn names(text: &str) -> Vec<String> {
+    reading(text).expect("it is a curve").curves.into_iter().map(|curve| curve.name).collect()
+}
+
+fn notebook(cells: &[&str]) -> String {
+    let cell = |text: &&str| serde_json::json!({"cell_type": "code", "outputs": [{"name": "stdout", "text": [text]}]});
+    serde_json::json!({"nbformat": 4, "cells": cells.iter().map(cell).collect::<Vec<_>>()}).to_string()
+}
+
+#[test]
+fn models_that_only_a_name_before_the_epoch_tells_apart_are_curves_of_their_own() {
+    let line = |model: &str, n: u32, loss: f64| format!("[{model}] Epoch {n}/2 train_loss: {loss} val_loss: 1\n");
+    let taking_turns =
+        line("ResNet18", 1, 0.9) + &line("VGG16", 1, 0.8) + &line("ResNet18", 2, 0.7) + &line("VGG16", 2, 0.6);
+    assert_says(
+        &taking_turns,
+        "0.9 - 1 -, 0.7 - 1 -; 0.8 - 1 -, 0.6 - 1 -",
+        "names before `epoch` tell trainings apart",
+    );
+    assert_eq!(names(&taking_turns), ["ResNet18", "VGG16"]);
+    let header = |model: &str, n: u32, loss: f64| format!("{model} - Epoch {n}\ntrain loss: {loss}\nval loss: 1\n");
+    let in_turn = header("LSTM", 1, 0.9) + &header("LSTM", 2, 0.7) + &header("GRU", 1, 0.8) + &header("GRU", 2, 0.6);
+    assert_says(&in_turn, "0.9 - 1 -, 0.7 - 1 -; 0.8 - 1 -, 0.6 - 1 -", "(LSTM, GRU)");
+    // Neither sets nor remarks are models.
+    let epoch = |n: u32, loss: f64| {
+        format!(
+            "Begin epoch {n}\nTraining Epoch: {n}, Loss: {loss}\nSaved best at epoch {n}: loss {loss}\nFinish epoch {n}\n"
+        )
+    };
+    assert_eq!(names(&(epoch(1, 0.9) + &epoch(2, 0.7))), [""]);
+}
+
+#[test]
+fn scores_of_several_models_are_no_epochs() {
+    let model = |name: &str, score: f64| format!("=== {name} ===\nTest accuracy: {score}\n");
+    let models = model("Random forest", 0.8) + &model("Boosting", 0.85) + &model("Linear", 0.7);
+    assert!(refusal(&models).contains("results of several trainings"), "{}", refusal(&models));
+    let (found, notes, _) = read_text("file", &notebook(&[&models, "Epoch 1: loss 0.9\nEpoch 2: loss 0.7\n"]));
+    assert_eq!(found, "0.9 - - -, 0.7 - - -");
+    assert!(notes.iter().any(|note| note.contains("results of several trainings")), "{notes:?}");
+    // The same text with other numbers is a curve.
+    let curve: String = (1..4).map(|n| format!("saved to model_{n}.pt\nTest accuracy: 0.{n}\n")).collect();
+    assert_says(&curve, "- - - 0.1, - - - 0.2, - - - 0.3", "no line names an epoch");
+}
+
+#[test]
+fn folds_without_epoch_numbers_are_curves_of_their_own() {
+    let step = |loss: f64| format!("train loss: {loss}\nval loss: 1\n");
+    let fold = |n: u32, loss: f64| format!("----- Fold {n}/2 -----\n{}{}", step(loss), step(loss / 2.0));
+    let log = fold(1, 0.8) + &fold(2, 0.6);
+    assert_says(&log, "0.8 - 1 -, 0.4 - 1 -; 0.6 - 1 -, 0.3 - 1 -", "names a fold begins another curve");
+    assert_eq!(names(&log), ["fold 1", "fold 2"]);
+}
+
+#[test]
+fn guessed_losses_are_said() {
+    assert_says(
+        "epoch 1 cost: 0.9\nepoch 2 cost: 0.7\n",
+        "0.9 - - -, 0.7 - - -",
+        "cost was taken for the training loss",
+    );
+    let domains = |n: u32, loss: f64| format!("Epoch: {n} avg_loss_tgt: {loss} cluster_loss: 3\n");
+    assert_says(
+        &(domains(1, 0.9) + &domains(2, 0.7)),
+        "0.9 - - -, 0.7 - - -",
+        "avg_loss_tgt was taken for the training loss, not cluster_loss",
+    );
+    let yolo = |n: u32, total: f64| {
+        format!("[Epoch {n}/9, Batch 7/7] [Losses: x 0.3, y 0.2, conf 4.4, total {total}, recall: 0.1]\n")
+    };
+    assert_eq!(read_text("file", &(yolo(0, 0.9) + &yolo(1, 0.7))).0, "0.9 - - -, 0.7 - - -");
+    for text in ["epoch,L1,L2\n1,0.5,0.6\n2,0.4,0.7\n", "Speed: 6.2\nTimeLoss: 74.8\nSpeed: 5.2\nTimeLoss: 75.3\n"] {
+        assert!(reading(text).is_err(), "{text}");
+    }
+}
+
+#[test]
+fn a_number_in_a_name_is_no_value() {
+    let heads = |n: u32, loss: f64, top: f64| {
+        format!("Epoch: [{n}][9/9]\tLoss {loss} ({loss})\nPrec@1     {top} ({top})\nPrec@1  05 99.0 (99.5)\n")
+    };
+    assert_says(&(heads(0, 0.9, 50.5) + &heads(1, 0.7, 60.5)), "0.9 0.505 - -, 0.7 0.605 - -", "percentages");
+    let below = |n: u32, top: f64| {
+        format!(
+            "Epoch: [{n}][9/9]\tLoss 0.9 (0.9)\nPrec@1     {top} ({top})\nTest: [9/9]\tLoss 1.5 (1.5)\nPrec@1     40.5 (40.5)\n"
+        )
+    };
+    assert_says(&(below(0, 50.5) + &below(1, 60.5)), "0.9 0.505 1.5 0.405, 0.9 0.605 1.5 0.405", "percentages");
+    let bar = |n: u32, loss: f64| {
+        format!(
+            "Epoch: {n}\nTrain: loss = {loss}\nTest after epoch_{n}: 100%|####| 1/1 [00:01<00:00, 1.9s/it]\nTest: loss = 1.5\n"
+        )
+    };
+    let (found, _, unused) = read_text("file", &(bar(1, 0.9) + &bar(2, 0.7)));
+    assert_eq!((found.as_str(), unused.len()), ("0.9 - 1.5 -, 0.7 - 1.5 -", 0), "{unused:?}");
+}
+
+#[test]
+fn sets_that_take_turns_under_headings_are_told_apart() {
+    let round = |dev: u32, test: u32| {
+        let info = "2020-02-10 21:04:42,460 - log - INFO -";
+        format!(
+            "{info} evaluate:dev\n{info} accuracy: {dev}.00%; FB1: 3.0\n{info} evaluate:test\n{info} accuracy: {test}.00%; FB1: 2.0\n"
+        )
+    };
+    let (found, notes, _) = read_text("file", &(round(50, 40) + &round(60, 45)));
+    assert_eq!(found, "- - - 0.5, - - - 0.6", "{notes:?}");
+}
+
+#[test]
+fn several_evaluations_of_an_epoch_are_points() {
+    let at = |batch: u32, train: f64, val: f64| {
+        format!("epoch : 0 [{batch}/900] Train loss: {train},Valid loss: {val}, time : 4.3 lr : 1\n")
+    };
+    let log = at(0, 0.9, 0.8) + &at(100, 0.7, 0.75) + &at(200, 0.6, 0.7);
+    assert_says(&log, "0.9 - 0.8 -, 0.7 - 0.75 -, 0.6 - 0.7 -", "steps");
+}
+
+#[test]
+fn what_is_no_part_of_the_curve_is_left_out_and_said() {
+    let epoch = |n: u32, loss: f64| format!("Epoch {n}/3: train_loss={loss}, val_loss=0.9, val_acc=0.8\n");
+    let log = epoch(1, 0.9) + &epoch(2, 0.8) + &epoch(3, 0.7);
+    let summary = "Training complete - Train Acc: 0.95, Val Acc: 0.85\n";
+    assert_says(&(log.clone() + summary), "0.9 - 0.9 0.8, 0.8 - 0.9 0.8, 0.7 - 0.9 0.8", "with those beside them");
+    let evaluated = notebook(&[&log, "10/10 [====] - 1s - loss: 0.6 - accuracy: 0.9\n"]);
+    assert_says(&evaluated, "0.9 - 0.9 0.8, 0.8 - 0.9 0.8, 0.7 - 0.9 0.8", "a single value is no curve");
+    let header = "| Epoch | Training Loss | Validation Loss | Accuracy |\n|---|---|---|---|\n";
+    let twice = |n: u32| format!("{header}| {n} | 0.9 | 0.8 | 0.7 |\n{{'eval_accuracy': 0.7, 'epoch': {n}.0}}\n");
+    let (found, _, _) = read_text("file", &twice(1));
+    assert_eq!(found, "0.9 - 0.8 0.7");
+    let zero: String = (1..5).map(|n| format!("epoch {n} | train_loss: 0.{n} | test_loss: 0.00000\n")).collect();
+    assert_says(&zero, "0.1 - - -, 0.2 - - -, 0.3 - - -, 0.4 - - -", "test_loss is 0 in all 4 places");
+    let merged = "epoch,train_loss,val_loss\n1,0.9,0.8\n<<<<<<< HEAD\n2,0.8,0.7\n=======\n2,0.6,0.75\n3,0.5,0.7\n4,0.4,0.7\n5,0.3,0.7\n";
+    assert_says(
+        merged,
+        "0.9 - 0.8 -, 0.7 - 0.75 -, 0.5 - 0.7 -, 0.4 - 0.7 -, 0.3 - 0.7 -",
+        "epoch 2 has several values",
+    );
+    assert_says(merged, &read_text("file", merged).0, "lines without any number were left out (2)");
+    let lists = "loss : [0.9, 0.7]\nval_loss : [1, 0.9]\nloss : [0.5, 0.4]\nval_loss : [0.8, 0.7]\n";
+    assert_eq!(read_text("file", lists).0, "0.9 - 1 -, 0.7 - 0.9 -; 0.5 - 0.8 -, 0.4 - 0.7 -");
+    let bar = |loss: f64| format!(" 44%|####5  | 4/9 [00:11<00:14, 6.6batch/s, loss={loss}]\n");
+    let early = bar(4.8) + "Epoch 1:\nval_loss=4.4\n" + &bar(3.7) + "Epoch 2:\nval_loss=3.4\n";
+    assert!(read_text("file", &early).1.iter().any(|note| note.contains("before the first line")), "{early}");
+    let lightning = "Epoch 0: 100%|##| 2/2 [00:04<00:00, 0.4it/s, loss=0.9]\nEpoch 1: 100%|##| 2/2 [00:04<00:00, 0.4it/s, loss=0.7, \
+                     val_loss=0.8]\n";
+    assert_says(lightning, "0.9 - - -, 0.7 - 0.8 -", "the one of the epoch before");
+    let keras = "Epoch 1/1\n\u{1b}[1m9/9\u{1b}[0m ━━━━ 2s 5ms/step - loss: 1.3 - val_loss: 1.2\n";
+    assert_says(keras, "1.3 - 1.2 -", "means of running means");
+}
+
+#[test]
+fn settings_are_no_validation_metric() {
+    let epochs: String = (1..6).map(|n| format!("Epoch {n}: loss 0.{n}, in the box loss_box: 0.1\n")).collect();
+    let curve = reading(&format!("in_features: 64\nBASE_LR: 0.5\n{epochs}")).expect("it is a curve").curves.remove(0);
+    assert_eq!(curve.may_be_validation, None);
+    assert!(curve.once.contains(&"in_features".to_owned()), "{:?} {:?}", curve.once, curve.unused);
+    let recall: String = (1..6).map(|n| format!("Epoch {n}: loss 0.{n}\nEpoch {n}: recall@20: 0.{n}\n")).collect();
+    let curve = reading(&recall).expect("it is a curve").curves.remove(0);
+    assert!(curve.may_be_validation.is_some_and(|choice| choice.contains("recall@20")));
+}
+
+#[test]
+fn a_name_with_a_line_break_is_a_name() {
+    let table = "epoch,\"train\nloss\",\"val\nloss\"\n1,0.9,0.8\n2,0.7,0.75\n";
+    assert_eq!(read_text("file", table).0, "0.9 - 0.8 -, 0.7 - 0.75 -");
+}
+
+#[test]
+fn lines_without_epochs_are_counted_and_other_parts_are_named() {
+    let counted: String = (1..4).map(|n| format!("{n} total_loss=0.{n} part_loss=0.05\n")).collect();
+    assert_says(&counted, "0.1 - - -, 0.2 - - -, 0.3 - - -", "no line names an epoch");
+    let bar = |loss: f64| format!("9/9 ━━━━ 3s 3s/step - loss: {loss} - val_loss: 1.5\nWARNING: saved\n");
+    assert_says(&(bar(0.9) + &bar(0.7)), "0.9 - 1.5 -, 0.7 - 1.5 -", "no line names an epoch");
+    let ema: String = (1..6).map(|n| format!("END epoch {n}: EMA acc~{n}0.5%\n")).collect();
+    let (found, notes, _) = read_text("file", &notebook(&[&ema, "Epoch 1: loss 0.9\nEpoch 2: loss 0.7\n"]));
+    assert_eq!(found, "0.9 - - -, 0.7 - - -");
+    assert!(notes.iter().any(|note| note.contains("cell 1: EMA acc")), "{notes:?}");
+    let best: String =
+        (1..6).map(|n| format!("Ep {n} | val_auc=0.{n}\n{}", if n < 3 { "New best F1=0.4\n" } else { "" })).collect();
+    assert_says(&best, "- - - 0.1, - - - 0.2, - - - 0.3, - - - 0.4, - - - 0.5", "val_auc is shown");
+}
+
+#[test]
+fn phases_of_a_table_are_trainings_and_a_table_of_results_is_refused() {
+    let rows: String =
+        (1..3).map(|n| format!("event,{n},0.{n},1\n")).chain((1..4).map(|n| format!("lm,{n},0.{n}5,2\n"))).collect();
+    let found = read_text("file", &format!("phase,epoch,train_loss,val_loss\n{rows}")).0;
+    assert_eq!(found, "0.1 - 1 -, 0.2 - 1 -; 0.15 - 2 -, 0.25 - 2 -, 0.35 - 2 -");
+    let results = "Date,Model Type,Train Epoch,R2 Score\n1,GMM,720,0.7\n2,MLP,350,0.9\n3,KNN,700,0.8\n4,GMM,540,0.6\n";
+    assert!(refusal(results).contains("another Model Type"), "{}", refusal(results));
+}
+
+#[test]
+fn scores_below_the_name_of_their_set_and_losses_of_a_model_are_read() {
+    let epoch = |n: u32, bleu: f64| {
+        format!("INFO - Epoch {n} - Batch loss: 0.{n}\nINFO - Epoch {n} - Validation BLEU: BLEU-1 {bleu}, BLEU-2 0.2\n")
+    };
+    assert_says(&(epoch(1, 0.5) + &epoch(2, 0.6)), "0.1 - - 0.5, 0.2 - - 0.6", "BLEU-1 is shown as the accuracy");
+    let lists = r#"{"coil_train_losses": [0.9, 0.7, 0.6], "coil_val_losses": [1, 0.9, 0.8], "best_val_loss": 0.8}"#;
+    assert_says(lists, "0.9 - 1 -, 0.7 - 0.9 -, 0.6 - 0.8 -", "coil_val_losses was taken for the validation loss");
+}
