@@ -91,7 +91,7 @@ const SHAPES: &[&str] = &["constant", "step", "cosine", "one_cycle", "plateau"];
 pub const SETS: [&str; 7] = ["digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "folder", "arrays"];
 
 /// All settings.
-pub static SETTINGS: [Setting; 54] = [
+pub static SETTINGS: [Setting; 55] = [
     row(Data, "set", Choice(&SETS), Absent("digits"), "the data set"),
     row(Data, "path", Text, Absent("data/images"), "the data set's file or folder, relative to the sweep file"),
     row(Data, "order", Choice(&["nchw", "nhwc"]), Absent("nhwc"), "the axis order of the image array"),
@@ -117,6 +117,13 @@ pub static SETTINGS: [Setting; 54] = [
         Optional(&HeldOut),
         Absent("0.1"),
         "the fraction or number of images that are tested once, at the end",
+    ),
+    row(
+        Data,
+        "split_seed",
+        Optional(&Kind::Whole { least: 0, most: u64::MAX }),
+        Absent("0"),
+        "the seed that draws which images are held out; without it, the sweep's `seed` does",
     ),
     row(
         Data,
@@ -364,7 +371,7 @@ impl Setting {
 
     /// Returns whether a parameter may replace the setting. Trials on different images could not be compared.
     pub fn varies(&self) -> bool {
-        !matches!(self.name, "set" | "path" | "order" | "resize" | "fit" | "labels" | "test")
+        !matches!(self.name, "set" | "path" | "order" | "resize" | "fit" | "labels" | "test" | "split_seed")
     }
 
     /// Reads a value that a parameter may give the setting. A table becomes an object with the same keys.

@@ -503,6 +503,7 @@ mod tests {
             ..recipe::Augment::default()
         };
         let data = recipe::Data {
+            split_seed: None,
             source: Source::Digits,
             validation: Validation::Share(0.2),
             train_examples: None,
