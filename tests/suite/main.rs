@@ -19,6 +19,7 @@ mod layout;
 mod libraries;
 mod log;
 mod machine;
+mod messy;
 mod plan;
 mod processes;
 mod programs;

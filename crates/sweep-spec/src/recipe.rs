@@ -164,6 +164,7 @@ impl Chosen<'_> {
             erase: self.number("augment.erase")?,
             mixup: self.number("augment.mixup")?,
             cutmix: self.number("augment.cutmix")?,
+            rand_augment: self.number("augment.rand_augment")?,
         })
     }
 

@@ -164,6 +164,14 @@ pub static SETTINGS: [Setting; 55] = [
         "the alpha of CutMix, which pastes rectangles of other images",
     )
     .of("augment"),
+    row(
+        Data,
+        "augment.rand_augment",
+        Share,
+        Number(0.0),
+        "the strength of two random rotations, shears or shifts, as a fraction of the strongest ones",
+    )
+    .of("augment"),
     row(Training, "epochs", Kind::whole(1), Whole(10), "the number of passes over the training images"),
     row(Training, "batch_size", Kind::whole(1), Whole(128), "the number of images per step"),
     row(Training, "learning_rate", Positive, Absent("0.001"), "the learning rate of the optimizer"),
@@ -275,13 +283,14 @@ pub static SETTINGS: [Setting; 55] = [
 ];
 
 /// Example values for settings that are off by default.
-const TELLING: [(&str, &str); 14] = [
+const TELLING: [(&str, &str); 15] = [
     ("augment.brightness", "0.2"),
     ("augment.contrast", "0.2"),
     ("augment.saturation", "0.2"),
     ("augment.erase", "0.25"),
     ("augment.mixup", "0.2"),
     ("augment.cutmix", "1.0"),
+    ("augment.rand_augment", "0.3"),
     ("augment.crop", "4"),
     ("augment.rotate", "15"),
     ("augment.scale", "0.1"),

@@ -500,6 +500,7 @@ mod tests {
             erase: 0.1,
             mixup: 0.1,
             cutmix: 0.1,
+            rand_augment: 0.2,
             ..recipe::Augment::default()
         };
         let data = recipe::Data {

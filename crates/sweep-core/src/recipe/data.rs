@@ -85,6 +85,10 @@ pub struct Augment {
     /// The same for CutMix, which takes a rectangle of another image (arXiv 1905.04899).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cutmix: f64,
+    /// Strength of two random changes of the shape, as a share of the strongest ones (RandAugment, arXiv 1909.13719).
+    /// They are applied together with rotation and scaling.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rand_augment: f64,
 }
 
 /// Whether a change is off. Recipes from before it existed are then equal to those of today.
