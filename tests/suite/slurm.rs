@@ -24,15 +24,15 @@ const LIMIT: Duration = Duration::from_secs(90);
 static ONE: Mutex<()> = Mutex::new(());
 
 /// A cluster and a folder with a sweep.
-struct Slurm {
-    hosts: Hosts,
-    folder: PathBuf,
+pub struct Slurm {
+    pub hosts: Hosts,
+    pub folder: PathBuf,
     _turn: MutexGuard<'static, ()>,
 }
 
 impl Slurm {
     /// Starts a cluster, or tells why the test is skipped.
-    fn start(script: &str, nodes: u32) -> Option<Slurm> {
+    pub fn start(script: &str, nodes: u32) -> Option<Slurm> {
         let is_there = |program: &&str| {
             ["/usr/sbin", "/usr/bin"].iter().any(|folder| PathBuf::from(folder).join(program).exists())
         };
