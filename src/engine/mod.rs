@@ -40,8 +40,9 @@ pub use start::Setup;
 /// Interval for drawing the terminal and checking waiting trials.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Maximum number of events that the scheduler processes before their entries are written to the journal as one batch.
-const BATCH: usize = 256;
+/// Maximum number of events that the scheduler processes before their entries are written to the journal as one batch. A
+/// sync of a slow disk takes as long as a thousand of them.
+const BATCH: usize = 1024;
 
 /// Time between two accounts in the log of what every slot does.
 const ACCOUNT: Duration = Duration::from_secs(300);
@@ -279,7 +280,7 @@ impl Engine {
     /// Lets the scheduler decide about events, performs its actions, and answers requests.
     fn handle(&mut self, batch: &mut Vec<Event>) -> Result<()> {
         let now = self.now();
-        let (mut actions, mut asked) = (Vec::new(), Vec::new());
+        let (mut actions, mut asked, mut is_new) = (Vec::new(), Vec::new(), false);
         for event in batch.drain(..) {
             trace::event(&self.scheduler, &event);
             match &event {
@@ -297,7 +298,11 @@ impl Engine {
                 }
                 _ => {}
             }
-            actions.extend(self.scheduler.on_event(now, event));
+            self.scheduler.take(now, event, &mut actions);
+            is_new = true;
+        }
+        if is_new {
+            self.scheduler.conclude(now, &mut actions);
         }
         self.perform(actions)?;
         // The journal has what is answered here. After a crash in between, the next controller answers from there.

@@ -378,7 +378,7 @@ fn whatever_dies_on_slurm_no_trial_is_lost_or_repeated() {
 }
 
 /// Waits for a process, for at most this time.
-fn ended_within(child: &mut Child, life: Duration) -> Option<std::process::ExitStatus> {
+pub fn ended_within(child: &mut Child, life: Duration) -> Option<std::process::ExitStatus> {
     let began = Instant::now();
     while began.elapsed() < life {
         if let Some(status) = child.try_wait().expect("it is our child") {

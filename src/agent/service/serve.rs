@@ -322,7 +322,8 @@ impl Service {
                 }
             }
             ToAgent::Leave { again: true, .. } => self.leave("its job ends too soon for a trial", false, Job::Ends),
-            ToAgent::Leave { done, .. } => self.leave("the controller needs it no more", done, Job::Needless),
+            ToAgent::Leave { done: true, .. } => self.leave("the sweep is complete", true, Job::Needless),
+            ToAgent::Leave { .. } => self.leave("it was asked to leave", false, Job::Needless),
         }
     }
 

@@ -217,14 +217,15 @@ impl Nodes {
 
     /// Dismisses the agents of hosts that are asked to leave and on which nothing runs any more.
     pub fn dismiss(&mut self, slots: &[Slot]) {
-        for (node, id) in &self.joined {
-            let mut own = slots.iter().filter(|slot| slot.is_on(node)).peekable();
-            let leaves =
-                own.peek().is_some() && own.all(|slot| slot.leaving && slot.is_still() && slot.absent.is_none());
-            if let Some(session) = self.sessions.get_mut(id).filter(|session| leaves && !session.is_leaving) {
+        // Looked at ten times a second, so only the slots of each host are.
+        for id in self.joined.values() {
+            let Some(session) = self.sessions.get_mut(id).filter(|session| !session.is_leaving) else { continue };
+            let own = || session.slots.iter().map(|id| &slots[id.0]);
+            let leaves = |slot: &Slot| slot.leaving && slot.is_still() && slot.absent.is_none();
+            if own().next().is_some() && own().all(leaves) {
+                let again = own().any(|slot| slot.ends.is_some_and(|ends| ends.is_near));
                 session.is_leaving = true;
-                let ends = |slot: &Slot| slot.is_on(node) && slot.ends.is_some_and(|ends| ends.is_near);
-                session.send(ToAgent::Leave { done: false, again: slots.iter().any(ends) });
+                session.send(ToAgent::Leave { done: false, again });
             }
         }
     }
