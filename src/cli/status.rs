@@ -321,7 +321,7 @@ fn reasons(history: &History, search: &Search, standing: &Standing) -> String {
             Some(fault) => format!("waits for a free slot to retry; {fault}"),
             None if trial.postponed > 0 => "its program left before it was done, and is started again later".into(),
             None => match &trial.unsaved {
-                Some(reason) => format!("was stopped without saving, waits for a free slot; {reason}"),
+                Some(reason) => format!("waits for a free slot; nothing shows that it saved a checkpoint: {reason}"),
                 None => "saved, waits for a free slot".into(),
             },
         };

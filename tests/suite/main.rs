@@ -4,6 +4,7 @@
 mod bad_files;
 mod browser;
 mod check;
+mod cluster_guide;
 mod data;
 mod doctor;
 mod documentation;
