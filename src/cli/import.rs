@@ -15,7 +15,7 @@ use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{Entry, History, Import, Known};
 use sweep_core::trial::{Goal, fingerprint};
 use sweep_report::format;
-use sweep_spec::{Method, Spec};
+use sweep_spec::Spec;
 use sweep_store::{Journal, Layout, Lock};
 
 /// Maximum size of a file.

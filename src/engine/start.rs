@@ -20,7 +20,7 @@ use sweep_core::error::Result;
 use sweep_core::history::{Entry, History};
 use sweep_scheduler::schedule::{Event, Now, Scheduler};
 use sweep_scheduler::search::{self, Search};
-use sweep_spec::{Method, PerGpu, Spec};
+use sweep_spec::{PerGpu, Spec};
 use sweep_store::{Journal, Layout, Lock, requests};
 
 /// Maximum number of network shapes with a check of the initial weights.

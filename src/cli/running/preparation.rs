@@ -16,7 +16,7 @@ use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::History;
 use sweep_report::format;
 use sweep_scheduler::search::{self, Search};
-use sweep_spec::{Busy, Method, Spec};
+use sweep_spec::{Busy, Spec};
 use sweep_store::{Holder, Layout, Lock};
 
 impl Options {
