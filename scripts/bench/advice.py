@@ -31,7 +31,7 @@ DIGITS = """\
 method: random
 run_cap: {trials}
 parameters: {parameters}
-data: {{set: digits{data}}}
+data: {{set: digits, split_seed: 0{data}}}
 model: {model}
 training: {{epochs: {epochs}{training}}}
 devices: {{gpus: none}}

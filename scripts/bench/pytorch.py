@@ -54,6 +54,56 @@ def thin():
     return [*layers, *block(nn.Linear(64, 64), nn.Tanh(), drop=0.25), nn.Linear(64, 10)]
 
 
+class Residual(nn.Sequential):
+    def forward(self, x):
+        return x + super().forward(x)
+
+
+class Concat(nn.ModuleList):
+    def forward(self, x):
+        return torch.cat([branch(x) for branch in self], 1)
+
+
+class Scale(nn.Module):
+    def forward(self, x):
+        return x * 0.125
+
+
+def normed_conv(inputs, filters, kernel=3, stride=1, groups=1):
+    conv = nn.Conv2d(inputs, filters, kernel, stride, kernel // 2, groups=groups, bias=False)
+    return [conv, nn.BatchNorm2d(filters), relu()]
+
+
+def resnet9():
+    def residual(filters):
+        return Residual(*normed_conv(filters, filters), *normed_conv(filters, filters))
+
+    layers = [*normed_conv(3, 64), *normed_conv(64, 128), nn.MaxPool2d(2), residual(128)]
+    layers += [*normed_conv(128, 256), nn.MaxPool2d(2), *normed_conv(256, 512), nn.MaxPool2d(2), residual(512)]
+    return [*layers, nn.AdaptiveMaxPool2d(1), nn.Flatten(), nn.Linear(512, 10, bias=False), Scale()]
+
+
+def mobile():
+    layers, inputs = normed_conv(3, 32), 32
+    plan = [(64, 1), (128, 2), (128, 1), (256, 2), (256, 1), (512, 2), *[(512, 1)] * 5, (1024, 2), (1024, 1)]
+    for filters, stride in plan:
+        layers += normed_conv(inputs, inputs, 3, stride, inputs) + normed_conv(inputs, filters, 1)
+        inputs = filters
+    return [*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(1024, 10)]
+
+
+def branched():
+    def silu():
+        return nn.SiLU(inplace=True)
+
+    layers = [nn.Conv2d(3, 32, 3, padding=1), nn.GroupNorm(8, 32), silu()]
+    layers += [Concat([nn.Conv2d(32, 32, 3, padding=1), nn.Conv2d(32, 32, 1)])]
+    layers += [Residual(nn.GroupNorm(8, 64), silu(), nn.Conv2d(64, 64, 3, padding=1)), nn.MaxPool2d(2)]
+    layers += [Residual(nn.GroupNorm(8, 64), silu(), nn.Conv2d(64, 64, 3, padding=1, groups=4))]
+    layers += [nn.GroupNorm(8, 64), silu()]
+    return [*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(64, 10)]
+
+
 def shorten(layer):
     """Keras' MaxNorm of 3."""
     lengths = layer.weight.square().sum(1, keepdim=True).sqrt()
@@ -62,7 +112,8 @@ def shorten(layer):
 
 def main():
     parser = argparse.ArgumentParser()
-    parser.add_argument("preset", choices=["question", "strided", "small", "thin"])
+    presets = ["question", "strided", "small", "thin", "resnet9", "mobile", "branched"]
+    parser.add_argument("preset", choices=presets)
     parser.add_argument("--data", required=True, help="folder with data_batch_1.bin")
     parser.add_argument("--examples", type=int, required=True)
     parser.add_argument("--batch-size", type=int, required=True)

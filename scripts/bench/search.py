@@ -1,12 +1,12 @@
 #!/usr/bin/env python3
-"""Compares `method: tpe` with Optuna's TPE on COCO's suites bbob and bbob-mixint, on 24 functions each.
+"""Compares `method: tpe` or `bayes` with Optuna's TPE on COCO's suites bbob and bbob-mixint, on 24 functions each.
 
     pip install optuna coco-experiment
-    scripts/bench/search.py PROGRAM [--suite bbob] [--dimensions 5] [--slots 1 8] [--trials 100] [--seeds 3] [--first 1]
+    scripts/bench/search.py PROGRAM [--method bayes] [--suite bbob] [--dimension 5] [--slots 1 8] [--trials 100] [--seeds 3] [--first 1]
 
-PROGRAM is crates/sweep-scheduler/examples/tpe.rs, built with `cargo build --release -p sweep-scheduler --example tpe`.
-Trials take log-normal times (sigma 0.5) in virtual time. Optuna gets every value as soon as its trial has ended. `tpe` waits
-for results as its `lag` says; the share of slot time that this costs is the last column.
+PROGRAM is crates/sweep-scheduler/examples/propose.rs, built with `cargo build --release -p sweep-scheduler --example propose`.
+Trials take log-normal times (sigma 0.5) in virtual time. Optuna gets every value as soon as its trial has ended. The
+method waits for results as its `lag` says; the share of slot time that this costs is the last column.
 
 Prints, for each number of slots and each group of functions, how often each optimizer has the better value after all
 trials, and the p value of Wilcoxon's signed-rank test on the differences of ranks over functions and seeds.
@@ -25,6 +25,8 @@ import optuna
 GROUPS = {"separable": range(1, 6), "moderate": range(6, 10), "ill-conditioned": range(10, 15),
           "multimodal": range(15, 20), "weak structure": range(20, 25)}
 SIGMA = 0.5
+# The default `lag`, as a multiple of the other slots.
+PER_SLOT = {"tpe": 2, "bayes": 3}
 
 
 def problems(suite, dimension):
@@ -43,9 +45,9 @@ def value(problem, axes, point):
     return float(problem([point[axis["name"]] for axis in axes]))
 
 
-def ours(program, problem, axes, seed, trials, lag):
+def ours(program, method, problem, axes, seed, trials, lag):
     best, values = math.inf, []
-    command = [program, json.dumps(axes), str(seed), str(lag)]
+    command = [program, json.dumps(axes), str(seed), str(lag), method]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as run:
         for _ in range(trials):
             values.append(value(problem, axes, json.loads(run.stdout.readline())))
@@ -112,25 +114,26 @@ def wilcoxon(differences):
 
 
 def compare(options, slots):
-    lag = options.lag if options.lag is not None else options.per_slot * (slots - 1)
+    lag = options.lag if options.lag is not None else PER_SLOT[options.method] * (slots - 1)
     rows = []
     for number, problem in enumerate(problems(options.suite, options.dimension), start=1):
         if number not in options.functions:
             continue
         axes = space(problem)
         for seed in range(options.first, options.first + options.seeds):
-            mine = ours(options.program, problem, axes, seed, options.trials, lag)
+            mine = ours(options.program, options.method, problem, axes, seed, options.trials, lag)
             theirs = math.nan if options.alone else optunas(problem, axes, seed, options.trials, slots)
             rows.append((number, seed, mine, theirs))
             if options.raw:
                 print(json.dumps({"suite": options.suite, "dimension": options.dimension, "slots": slots, "lag": lag,
-                                  "function": number, "seed": seed, "tpe": mine, "optuna": theirs}), flush=True)
+                                  "function": number, "seed": seed, options.method: mine, "optuna": theirs}), flush=True)
     return rows, idle(slots, lag, options.trials)
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("program")
+    parser.add_argument("--method", choices=list(PER_SLOT), default="bayes")
     parser.add_argument("--suite", default="bbob")
     parser.add_argument("--dimension", type=int, default=5)
     parser.add_argument("--slots", type=int, nargs="+", default=[1, 8])
@@ -139,14 +142,13 @@ def main():
     parser.add_argument("--first", type=int, default=1)
     parser.add_argument("--functions", type=int, nargs="+", default=list(range(1, 25)))
     parser.add_argument("--lag", type=int)
-    parser.add_argument("--per-slot", type=int, default=2)
     parser.add_argument("--alone", action="store_true", help="leave Optuna out")
     parser.add_argument("--raw", action="store_true", help="also print every value")
     options = parser.parse_args()
     optuna.logging.set_verbosity(optuna.logging.ERROR)
     print(f"{options.suite}, {options.dimension} dimensions, {options.trials} trials, {options.seeds} seeds, "
           f"Optuna {optuna.__version__}")
-    print("| slots | functions | `tpe` better | Optuna better | p | slots idle |\n|---|---|---|---|---|---|")
+    print(f"| slots | functions | `{options.method}` better | Optuna better | p | slots idle |\n|---|---|---|---|---|---|")
     for slots in options.slots:
         rows, waits = compare(options, slots)
         for group, numbers in [*GROUPS.items(), ("all", range(1, 25))]:

@@ -1,6 +1,6 @@
 """Images a second of the trainer's step against PyTorch's, tuned by hand, in alternating pairs: a table in Markdown.
 
-    python scripts/bench/steps.py [--pairs 5] [--presets question,strided,small,thin] [--precisions bfloat16,float32]
+    python scripts/bench/steps.py [--pairs 5] [--presets question,resnet9] [--precisions bfloat16,float32] [--examples 512]
 
 Wants an interpreter with PyTorch 2.13.0 and NumPy. Both sides train the same preset on the same number of
 CIFAR-10 images, one process at a time; ours is a sweep of one trial, and its figure the one in epochs.csv. The floor
@@ -19,7 +19,22 @@ from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
-EXAMPLES, BATCH, EPOCHS = 2048, 128, 3
+PROGRAM = os.environ.get("SWEEP", ROOT / "target/release/sweep")
+BATCH, EPOCHS = 128, 3
+# What no preset has: group norm, SiLU, grouped convolutions and branches.
+MODELS = {"branched": """
+- conv: {filters: 32, kernel: 3}
+- group_norm: 8
+- silu
+- concat: [[{conv: {filters: 32, kernel: 3}}], [{conv: {filters: 32, kernel: 1}}]]
+- residual: {layers: [{group_norm: 8}, silu, {conv: {filters: 64, kernel: 3}}]}
+- max_pool: 2
+- residual: {layers: [{group_norm: 8}, silu, {conv: {filters: 64, kernel: 3, groups: 4}}]}
+- group_norm: 8
+- silu
+- global_average_pool
+- dense: ${classes}
+"""}
 # What preloading jemalloc would buy: freed memory stays, and is not faulted in again at every step.
 MALLOC = {"MALLOC_MMAP_MAX_": "0", "MALLOC_TRIM_THRESHOLD_": "34359738368", "MALLOC_TOP_PAD_": "67108864"}
 SWEEP = """\
@@ -27,26 +42,27 @@ name: bench
 method: grid
 parameters: {{batch_size: {{values: [{batch}]}}}}
 data: {{set: cifar10, path: {data}, train_examples: {examples}, validation: 0.02}}
-model: {preset}
+model: {model}
 training: {{epochs: {epochs}, precision: {precision}, optimizer: {optimizer}, learning_rate: {rate}}}
 devices: {{gpus: none, cpu_threads: {threads}}}
 """
 
 
-def ours(data, preset, precision, threads):
+def ours(data, examples, preset, precision, threads):
+    model = MODELS.get(preset, preset)
     optimizer, rate = ("adadelta", 1.0) if preset == "thin" else ("adam", 1e-3)
     with tempfile.TemporaryDirectory() as folder:
-        text = SWEEP.format(batch=BATCH, examples=EXAMPLES, epochs=EPOCHS, **locals())
+        text = SWEEP.format(batch=BATCH, epochs=EPOCHS, **locals())
         Path(folder, "bench.yaml").write_text(text)
-        command = [ROOT / "target/release/sweep", "run", "bench.yaml"]
+        command = [PROGRAM, "run", "bench.yaml"]
         subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
         with open(Path(folder, "results/bench/epochs.csv")) as rows:
             return [float(row["pictures_per_second"]) for row in csv.DictReader(rows)]
 
 
-def theirs(data, preset, precision, threads, *flags):
+def theirs(data, examples, preset, precision, threads, *flags):
     command = [sys.executable, HERE / "pytorch.py", preset, "--data", data]
-    command += ["--examples", str(EXAMPLES), "--batch-size", str(BATCH), "--epochs", str(EPOCHS)]
+    command += ["--examples", str(examples), "--batch-size", str(BATCH), "--epochs", str(EPOCHS)]
     command += ["--precision", precision, "--threads", str(threads), *flags]
     threads = {"OMP_NUM_THREADS": str(threads), "MKL_NUM_THREADS": str(threads)}
     done = subprocess.run(command, env={**os.environ, **MALLOC, **threads}, check=True, capture_output=True, text=True)
@@ -56,9 +72,10 @@ def theirs(data, preset, precision, threads, *flags):
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--pairs", type=int, default=5)
-    parser.add_argument("--presets", default="question,strided,small,thin")
+    parser.add_argument("--presets", default="question,strided,small,thin,resnet9,mobile,branched")
     parser.add_argument("--precisions", default="bfloat16,float32")
     parser.add_argument("--threads", default="1,2")
+    parser.add_argument("--examples", type=int, default=2048)
     parser.add_argument("--data", default=str(ROOT / "data/cifar-10-batches-bin"))
     args = parser.parse_args()
     print("| preset | precision | threads | sweep, images/s | PyTorch, images/s | ratio (least, most) | floor | of it |")
@@ -66,7 +83,7 @@ def main():
     for preset in args.presets.split(","):
         for precision in args.precisions.split(","):
             for threads in map(int, args.threads.split(",")):
-                case = (args.data, preset, precision, threads)
+                case = (args.data, args.examples, preset, precision, threads)
                 pairs = []
                 for pair in range(args.pairs):
                     sides = [lambda: max(ours(*case)), lambda: max(theirs(*case)["pictures_per_second"])]

@@ -2,17 +2,21 @@
 
 use std::collections::BTreeMap;
 
+use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 
 use super::gpu::{Gpu, Watch, condition, descends, owner};
 use super::{Device, SlotDevice};
 use sweep_core::error::{Error, Exit, Result};
-use sweep_core::trial::Attempt;
+use sweep_core::trial::{Attempt, TrialId};
 use sweep_scheduler::schedule::{Condition, Event, Slot, SlotId};
 use sweep_spec::Busy;
 
 /// Maximum number of seconds for which power is assumed to be constant. The machine may have been suspended.
 const LONGEST_PAUSE: f64 = 10.0;
+
+/// Minimum number of seconds between two rows of a GPU.
+const BETWEEN_ROWS: f64 = 5.0;
 
 /// A look may be older than what the scheduler knows, and the driver is slow to take back the memory of a dead process.
 /// A change is therefore believed only after this many readings in a row.
@@ -23,6 +27,8 @@ const READINGS_UNTIL_BELIEVED: u32 = 3;
 pub struct Devices {
     busy: Busy,
     gpus: Vec<Watched>,
+    /// When the last rows were written.
+    last_rows: f64,
     sights: mpsc::UnboundedReceiver<Vec<Gpu>>,
     /// Keeps the channel open, so that without GPUs a reading is awaited forever.
     _sender: mpsc::UnboundedSender<Vec<Gpu>>,
@@ -35,6 +41,50 @@ pub struct Tenant {
     /// Whether a trainer lives there, or may be about to end.
     pub lives: bool,
     pub attempt: Option<Attempt>,
+}
+
+/// What a GPU does at a moment.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct GpuRow {
+    /// Its name among the slots: `gpu:0`.
+    pub device: String,
+    pub uuid: String,
+    /// In percent.
+    pub load: Option<u32>,
+    /// In bytes.
+    pub memory_used: u64,
+    /// In watts.
+    pub power: Option<f64>,
+    /// In degrees Celsius.
+    pub temperature: Option<u32>,
+    pub throttled: Vec<String>,
+    pub trials: Vec<TrialId>,
+}
+
+/// Leaves out slots on GPUs that other processes use. Returns the slots that are left, and why others are not.
+///
+/// # Errors
+/// If none is left.
+pub fn skip_busy(slots: Vec<SlotDevice>, gpus: &[Gpu]) -> Result<(Vec<SlotDevice>, Vec<String>)> {
+    let mut reasons = Vec::new();
+    let is_free = |slot: &SlotDevice| {
+        let Device::Gpu { uuids } = &slot.device else { return true };
+        let busy = gpus.iter().filter(|gpu| uuids.contains(&gpu.uuid)).find_map(|gpu| {
+            match condition(gpu, Some(gpu), None, |pid| owner(pid, std::process::id())) {
+                Condition::Busy(reason) => Some(format!("{}: {reason}", gpu.slot())),
+                _ => None,
+            }
+        });
+        let is_free = busy.is_none();
+        reasons.extend(busy.filter(|reason| !reasons.contains(reason)));
+        is_free
+    };
+    let free: Vec<_> = slots.into_iter().filter(is_free).collect();
+    if free.is_empty() {
+        return Err(Error::new(Exit::NoTrainer, format!("all GPUs are in use; {}", reasons.join("; ")))
+            .hint("to wait for them, write `busy: wait` under `devices:`; to share them, write `busy: share`"));
+    }
+    Ok((free, reasons))
 }
 
 /// A GPU and its slots.
@@ -124,7 +174,7 @@ impl Devices {
                     Error::new(Exit::Internal, "cannot start the GPU monitoring thread").source(error)
                 })?);
         }
-        let mut devices = Devices { busy, gpus, sights, _sender: sender, _watch: watch };
+        let mut devices = Devices { busy, gpus, last_rows: f64::NEG_INFINITY, sights, _sender: sender, _watch: watch };
         devices.judge(seen, &vec![Tenant::default(); slots.len()]);
         Ok(devices)
     }
@@ -214,9 +264,28 @@ impl Devices {
         usage.into_iter().map(sight).collect()
     }
 
-    /// The GPUs in a reading, each with the slots on it.
-    pub fn found<'a>(&'a self, seen: &'a [Gpu]) -> impl Iterator<Item = (&'a Gpu, &'a [SlotId])> {
-        self.gpus.iter().filter_map(|gpu| Some((seen.iter().find(|now| now.uuid == gpu.first.uuid)?, &gpu.slots[..])))
+    /// What each GPU does by this reading, if enough time has passed since the last rows. `slots` say which trials run.
+    pub fn rows(&mut self, at: f64, seen: &[Gpu], slots: &[Tenant]) -> Vec<GpuRow> {
+        // If the clock was set back, the interval starts again.
+        if (0.0..BETWEEN_ROWS).contains(&(at - self.last_rows)) {
+            return Vec::new();
+        }
+        self.last_rows = at;
+        let row = |gpu: &Watched| {
+            let now = seen.iter().find(|now| now.uuid == gpu.first.uuid)?;
+            let trials = gpu.slots.iter().filter_map(|slot| Some(slots[slot.0].attempt?.trial));
+            Some(GpuRow {
+                device: now.slot(),
+                uuid: now.uuid.clone(),
+                load: now.load,
+                memory_used: now.memory_used,
+                power: now.power,
+                temperature: now.temperature,
+                throttled: now.throttled.iter().map(|reason| (*reason).to_owned()).collect(),
+                trials: trials.collect(),
+            })
+        };
+        self.gpus.iter().filter_map(row).collect()
     }
 }
 

@@ -43,6 +43,11 @@ impl Launcher {
         &self.program
     }
 
+    /// The folder of the libtorch that the user named, if any.
+    pub fn named(&self) -> Option<&Path> {
+        self.libtorch.as_deref()
+    }
+
     /// The libtorch that trainers will load. `None` if it is missing, or if the run path names another folder.
     pub fn libtorch(&self) -> Option<Libtorch> {
         Libtorch::find(&self.program, self.libtorch.as_deref())

@@ -7,6 +7,25 @@ use serde::Serialize;
 /// Environment variable with the folder of the libtorch to use: a `torch` package, or an unpacked libtorch.
 pub const VARIABLE: &str = "SWEEP_LIBTORCH";
 
+/// The folder that a user names, or the one above it if that is its `lib`, as in `LD_LIBRARY_PATH`.
+pub fn folder(named: PathBuf) -> PathBuf {
+    match named.parent() {
+        Some(above) if named.ends_with("lib") && named.join(LIBRARY).is_file() => above.to_owned(),
+        _ => named,
+    }
+}
+
+/// What to write instead of a folder without a libtorch.
+pub const NAME_IT: &str = "name the folder `torch` of a Python environment, or the folder of an unpacked libtorch";
+
+/// Says that a folder that a user named has no libtorch.
+pub fn missing(folder: &Path) -> String {
+    format!("{VARIABLE} is {}, but there is no lib/{LIBRARY} in it", folder.display())
+}
+
+/// The library that tells a libtorch from other folders.
+const LIBRARY: &str = "libtorch_cpu.so";
+
 /// A program that trains, with the oldest and the newest libtorch that it was tried with, as major and minor version. The
 /// C++ interface of libtorch is not stable, so that one program serves a few versions. scripts/libtorch-matrix tries them,
 /// and packaging/wheel.py names the same.
@@ -57,7 +76,7 @@ impl Libtorch {
     pub fn find(trainer: &Path, named: Option<&Path>) -> Option<Libtorch> {
         let beside = trainer.parent().into_iter().flat_map(|folder| [folder.join("../../torch"), folder.join("torch")]);
         let mut folders = named.map_or_else(|| beside.collect(), |folder| vec![folder.to_owned()]).into_iter();
-        folders.find(|folder| folder.join("lib/libtorch_cpu.so").is_file()).map(|folder| Libtorch::read(&folder))
+        folders.find(|folder| folder.join("lib").join(LIBRARY).is_file()).map(|folder| Libtorch::read(&folder))
     }
 
     /// Reads `version.py` of the `torch` package, or `build-version` of libtorch's archive.
@@ -156,6 +175,14 @@ mod tests {
         assert_eq!((found.version.as_deref(), found.cuda.as_deref()), (Some("2.14.1+cu130"), Some("13.0")));
         assert_eq!(Libtorch::find(&trainer, Some(Path::new("/nowhere"))), None, "the named folder is the only one");
         assert_eq!(Libtorch::find(Path::new("/nowhere/bin/sweep-trainer"), None), None);
+    }
+
+    #[test]
+    fn a_libtorch_is_named_by_its_folder_or_by_the_lib_in_it() {
+        let (site, _) = installed("2.14.1");
+        let torch = site.path().join("torch");
+        assert_eq!([torch.clone(), torch.join("lib")].map(folder), [torch.clone(), torch.clone()]);
+        assert_eq!(folder(torch.join("other")), torch.join("other"));
     }
 
     #[test]

@@ -34,7 +34,7 @@ use sweep_core::protocol::Order;
 use sweep_core::trial::Attempt;
 use sweep_scheduler::schedule::{Event, SlotId};
 
-pub use devices::{Devices, Tenant};
+pub use devices::{Devices, GpuRow, Tenant, skip_busy};
 pub use hook::Hook;
 pub use host::{Assignment, Host, ToHost};
 pub use job::Variable;

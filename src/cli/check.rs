@@ -68,7 +68,8 @@ pub struct Args {
 /// # Errors
 /// Returns the errors of `sweep plan`, and errors if the images cannot be read or the trainer exits.
 pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
-    let SweepFile { spec, .. } = SweepFile::open(&args.file, args.dir.place(), environment)?;
+    let SweepFile { spec, inspection, .. } = SweepFile::open(&args.file, args.dir.place(), environment)?;
+    let notes = inspection.map(|inspection| inspection.data.notes).unwrap_or_default();
     let findings = findings(&spec)?;
     let mut text: String = findings.iter().map(|finding| text(finding) + "\n").collect();
     if spec.program().is_some() {
@@ -78,11 +79,12 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
         text = "No problems found in the images.\n".into();
     }
     if !args.json {
-        output::print(&text)?;
+        let notes: String = notes.iter().map(|note| format!("note: data: {}\n", format::clean(note))).collect();
+        output::print(&(notes + &text))?;
     }
     let networks = if args.data_only { Vec::new() } else { networks(args, &spec, environment)? };
     if args.json {
-        output::print_json(&json!({"file": args.file, "findings": findings, "networks": networks}))?;
+        output::print_json(&json!({"file": args.file, "notes": notes, "findings": findings, "networks": networks}))?;
     } else {
         networks.iter().try_for_each(|network| output::print(&network.text()))?;
     }

@@ -5,9 +5,9 @@ use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
 use super::output;
-use crate::agent::service::{Facts, Greeting, Terms};
-use crate::engine::{Cluster, Start, Target, submission, targets};
-use crate::hosts::{self, Own, Remote};
+use crate::agent::service::{Facts, Terms};
+use crate::engine::{Cluster, Prepared, Start, Target, submission, targets};
+use crate::hosts::Own;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::History;
 use sweep_spec::{SlurmJobs, Spec};
@@ -117,36 +117,23 @@ pub fn terms(
     }
 }
 
-/// Asks all hosts about themselves, at the same time.
+/// Prepares all hosts: they are given what they lack, and asked whether they can run the sweep.
 ///
 /// # Errors
 /// If a host cannot run the sweep and none may be missing, or if no host can.
-pub fn check(targets: Vec<Target>, spec: &Spec, terms: Terms, missing: Missing, own: &Own) -> Result<Cluster> {
+pub fn check(targets: Vec<Target>, spec: &Spec, terms: Terms, missing: Missing, own: Own) -> Result<Cluster> {
     // Jobs wait until there is room, so nobody can be asked now.
     let (jobs, targets): (Vec<_>, Vec<_>) = targets.into_iter().partition(|target| matches!(target, Target::Slurm(_)));
-    let mut start = start(spec);
-    let version = env!("CARGO_PKG_VERSION");
-    let check = Some(Box::new(terms.clone()));
-    let greeting = Greeting { version: version.into(), sweep: String::new(), name: None, check };
-    let sync = paths_to_copy(spec)?;
-    let answers: Vec<Answer> = std::thread::scope(|scope| {
-        let ask = |target| prepared(target, &start, &greeting, &sync, own);
-        let asked: Vec<_> = targets.iter().map(|target| scope.spawn(move || ask(target))).collect();
-        asked.into_iter().map(|asked| asked.join().unwrap_or_else(|_| Answer::none("it could not be asked"))).collect()
-    });
-    let (mut fine, mut problems, mut facts) = (Vec::new(), Vec::new(), Vec::new());
-    for (target, Answer { notes, brought, facts: answer }) in targets.into_iter().zip(answers) {
+    let mut cluster = Cluster { sync: paths_to_copy(spec)?, ..cluster(spec, terms, own) };
+    let (mut problems, mut facts) = (Vec::new(), Vec::new());
+    for Prepared { target, notes, brought, facts: answer } in cluster.prepare(targets) {
         notes.iter().for_each(|note| output::tell(&format!("note: {target}: {note}")));
-        start.brought.extend(brought);
         match answer {
             Err(problem) => problems.push(format!("{target}: {problem}")),
-            Ok(Facts { version: theirs, .. }) if theirs != version => problems.push(format!(
-                "{target}: sweep {theirs} is installed there, and this is sweep {version}; install the same version on both"
-            )),
-            Ok(Facts { problem: Some(problem), .. }) => problems.push(format!("{target}: {problem}")),
             Ok(of_host) => {
                 facts.push(of_host);
-                fine.push(target);
+                cluster.start.add(&target, brought);
+                cluster.targets.push(target);
             }
         }
     }
@@ -157,7 +144,7 @@ pub fn check(targets: Vec<Target>, spec: &Spec, terms: Terms, missing: Missing, 
             .filter(|facts| !names.insert(facts.node.clone()))
             .map(|facts| format!("two agents are called {}; give each a name: sweep agent --name NAME", facts.node)),
     );
-    if !problems.is_empty() && (missing == Missing::Refuse || fine.is_empty() && jobs.is_empty()) {
+    if !problems.is_empty() && (missing == Missing::Refuse || cluster.targets.is_empty() && jobs.is_empty()) {
         let error = Error::new(Exit::NoTrainer, format!("nothing was started:\n  {}", problems.join("\n  ")));
         return Err(error.hint("fix this, or leave the host out of --on"));
     }
@@ -166,63 +153,11 @@ pub fn check(targets: Vec<Target>, spec: &Spec, terms: Terms, missing: Missing, 
         output::tell(&format!("note: {}: {} slots; {}", facts.node, facts.slots.len(), facts.about()));
     }
     differences(&facts).iter().for_each(|difference| output::tell(&format!("note: {difference}")));
-    let slots = facts.iter().map(|facts| facts.slots.len()).sum();
+    cluster.slots = facts.iter().map(|facts| facts.slots.len()).sum();
     // The trials of a job whose time ends go on in another one.
-    let terms = Terms { carry: terms.carry || !jobs.is_empty(), ..terms };
-    fine.extend(jobs);
-    Ok(Cluster { targets: fine, slots, ..listening_nowhere(spec, start, terms) })
-}
-
-/// What came of asking a host, and of preparing it.
-struct Answer {
-    notes: Vec<String>,
-    /// The host's name, and where `sweep` is there, if it was brought.
-    brought: Option<(String, String)>,
-    facts: std::result::Result<Facts, String>,
-}
-
-impl Answer {
-    fn none(why: &str) -> Answer {
-        Answer { notes: Vec::new(), brought: None, facts: Err(why.to_owned()) }
-    }
-}
-
-/// Copies data to a host, asks it whether it can run the sweep, and brings this program along if it lacks that.
-fn prepared(target: &Target, start: &Start, greeting: &Greeting, sync: &[PathBuf], own: &Own) -> Answer {
-    let Target::Ssh(host) = target else { return Answer { facts: target.check(start, greeting), ..Answer::none("") } };
-    let remote = Remote { host, setup: &start.setup };
-    let mut notes = Vec::new();
-    for path in sync {
-        match hosts::copy(remote, path) {
-            Ok(true) => notes.push(format!("{} was copied", path.display())),
-            Ok(false) => {}
-            Err(why) => {
-                return Answer { notes, ..Answer::none(&format!("{} cannot be copied: {why}", path.display())) };
-            }
-        }
-    }
-    let facts = target.check(start, greeting);
-    let lacks = match &facts {
-        _ if start.program.is_some() => None,
-        Ok(facts) if facts.version == greeting.version => None,
-        Ok(facts) => Some(format!("sweep {} is installed there", facts.version)),
-        Err(problem) => Some(problem.clone()),
-    };
-    let Some(lacks) = lacks else { return Answer { notes, brought: None, facts } };
-    match hosts::bring(remote, own) {
-        Err(why) => {
-            let cannot = format!("{lacks}; this sweep {} cannot be brought there: {why}", greeting.version);
-            Answer { notes, ..Answer::none(&cannot) }
-        }
-        Ok((path, is_new)) => {
-            if is_new {
-                notes.push(format!("sweep {} was copied to {path}, since: {lacks}", greeting.version));
-            }
-            let brought = Some((host.clone(), path));
-            let start = Start { brought: brought.clone().into_iter().collect(), ..start.clone() };
-            Answer { notes, brought, facts: target.check(&start, greeting) }
-        }
-    }
+    cluster.terms.carry |= !jobs.is_empty();
+    cluster.targets.extend(jobs);
+    Ok(cluster)
 }
 
 /// The data to copy, by absolute paths.
@@ -232,13 +167,17 @@ fn prepared(target: &Target, start: &Start, greeting: &Greeting, sync: &[PathBuf
 fn paths_to_copy(spec: &Spec) -> Result<Vec<PathBuf>> {
     let paths = spec.cluster.sync.iter().map(|path| spec.base.join(path));
     let paths = paths.map(|path| match path.canonicalize() {
-        // By the path that is written, without `.` and `..`, and without a slash at its end.
-        Ok(_) => Ok(std::path::absolute(&path).unwrap_or(path).components().collect()),
+        Ok(_) => Ok(written(path)),
         Err(error) => Err(Error::new(Exit::BadFile, format!("`cluster: sync`: {}: {error}", path.display())).hint(
             "name files and folders that are on this machine; relative paths start from the sweep file's folder",
         )),
     });
     paths.collect()
+}
+
+/// The path as it is written, without `.` and `..`, and without a slash at its end.
+fn written(path: PathBuf) -> PathBuf {
+    std::path::absolute(&path).unwrap_or(path).components().collect()
 }
 
 /// What differs between hosts and may change the last bits of a trial.
@@ -302,13 +241,24 @@ pub fn address(layout: &Layout) -> PathBuf {
 }
 
 /// The cluster of a sweep whose agents come by themselves.
-pub fn listening(spec: &Spec, terms: Terms, layout: &Layout) -> Cluster {
-    Cluster { listen: Some(address(layout)), ..listening_nowhere(spec, start(spec), terms) }
+pub fn listening(spec: &Spec, terms: Terms, own: Own, layout: &Layout) -> Cluster {
+    Cluster { listen: Some(address(layout)), ..cluster(spec, terms, own) }
 }
 
-fn listening_nowhere(spec: &Spec, start: Start, terms: Terms) -> Cluster {
-    let (orphan, targets, variables) = (spec.cluster.orphan, Vec::new(), Vec::new());
-    Cluster { targets, start, terms, orphan, id: String::new(), slots: 0, listen: None, own: PathBuf::new(), variables }
+/// A cluster without hosts.
+fn cluster(spec: &Spec, terms: Terms, own: Own) -> Cluster {
+    Cluster {
+        targets: Vec::new(),
+        start: start(spec),
+        terms,
+        orphan: spec.cluster.orphan,
+        id: String::new(),
+        slots: 0,
+        listen: None,
+        own,
+        sync: spec.cluster.sync.iter().map(|path| written(spec.base.join(path))).collect(),
+        variables: Vec::new(),
+    }
 }
 
 /// Lets agents that jobs start find this controller.
@@ -316,8 +266,7 @@ pub fn with_jobs(cluster: Cluster, layout: &Layout, environment: &Environment) -
     if !cluster.targets.iter().any(|target| matches!(target, Target::Slurm(_))) {
         return cluster;
     }
-    let (listen, own) = (Some(address(layout)), environment.program.clone());
-    Cluster { listen, own, variables: environment.variables(), ..cluster }
+    Cluster { listen: Some(address(layout)), variables: environment.variables(), ..cluster }
 }
 
 /// Identifies the sweep among all sweeps of its user.

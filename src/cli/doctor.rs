@@ -2,6 +2,8 @@
 
 mod checks;
 
+use std::path::Path;
+
 use super::environment::Environment;
 use super::output;
 use super::running;
@@ -82,6 +84,7 @@ fn gather(args: &Args, environment: &Environment) -> Facts {
         visible,
         trainer: launcher.program().to_owned(),
         libtorch: launcher.libtorch(),
+        named: launcher.named().map(Path::to_owned),
         starts: if launcher.program().is_file() { starts(&launcher) } else { Vec::new() },
         data: CATALOG
             .iter()

@@ -163,7 +163,8 @@ fn put(path: &Path, bytes: &[u8]) -> Result<()> {
     }
 }
 
-fn about(opened: &Opened, trial: &TrialRecord) -> String {
+/// Returns a sentence that names a trial and its best epoch.
+pub fn about(opened: &Opened, trial: &TrialRecord) -> String {
     let mut about = format!("Trial {} of the sweep {}", trial.id, format::clean(&opened.history.name));
     if let Some(best) = opened.spec.metric.best(&trial.curve) {
         let said = ["val_loss", "val_accuracy"].into_iter().filter_map(|name| {

@@ -31,7 +31,7 @@ const REASONS: usize = 5;
   sweep import optuna study.db results/mine         for a sweep that has begun
   sweep import csv results/old/trials.csv sweep.yaml
 
-Imported trials are no trials of the sweep: they have no number and no rank. `method: tpe` learns from them, and the report
+Imported trials are no trials of the sweep: they have no number and no rank. `method: tpe` and `bayes` learn from them, and the report
 names them.")]
 pub struct Args {
     /// What the file is
@@ -118,8 +118,8 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     if unfinished > 0 {
         said += &format!("\nleft out {} without a finite value, or that did not finish", format::trials(unfinished));
     }
-    if spec.method != Method::Tpe {
-        said += "\nnote: only `method: tpe` learns from them; here, the report alone names them";
+    if !spec.method.learns() {
+        said += "\nnote: only `method: tpe` and `bayes` learn from them; here, the report alone names them";
     }
     if is_new {
         said += &format!("\nto run it: sweep resume {}", folder.display());

@@ -7,13 +7,14 @@ use std::process::Stdio;
 use serde_json::json;
 
 use super::environment::Environment;
-use super::export::{chosen, no_weights};
+use super::export::{about, chosen, no_weights};
 use super::opened::Opened;
 use super::output;
 use super::running::trainer;
 use crate::agent::Launcher;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::protocol::{BEST_WEIGHTS, Predict, Predicted, Prediction, Subject};
+use sweep_core::trial::TrialId;
 use sweep_report::format;
 
 /// Number of classes shown per image.
@@ -59,9 +60,10 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     let Predicted { classes, images } = predicted(&request, &trainer(args.trainer.as_deref(), environment)?)?;
     let mut text = String::new();
     for (file, image) in files.iter().zip(&images) {
-        let line = if args.json { object(file, &classes, image) } else { line(file, &classes, image) };
+        let line = if args.json { object(file, trial.id, &classes, image) } else { line(file, &classes, image) };
         let _ = writeln!(text, "{line}");
     }
+    output::tell(&about(&opened, trial));
     output::print(&text)?;
     let unread = images.iter().filter(|image| image.error.is_some()).count();
     Ok(if unread > 0 { Exit::BadData } else { Exit::Success })
@@ -111,12 +113,15 @@ fn line(file: &Path, classes: &[String], image: &Prediction) -> String {
     }
     let likely = ranked(image).into_iter().take(SHOWN);
     let likely = likely.map(|at| format!("{} {:.1}%", format::clean(&classes[at]), 100.0 * image.probabilities[at]));
-    format!("{file}  {}", likely.collect::<Vec<_>>().join(", "))
+    let notes = if image.notes.is_empty() { String::new() } else { format!("  ({})", image.notes.join("; ")) };
+    format!("{file}  {}{notes}", likely.collect::<Vec<_>>().join(", "))
 }
 
-fn object(file: &Path, classes: &[String], image: &Prediction) -> String {
+fn object(file: &Path, trial: TrialId, classes: &[String], image: &Prediction) -> String {
     let class = ranked(image).first().map(|at| &classes[*at]);
     let each = classes.iter().cloned().zip(image.probabilities.iter().map(|share| json!(share)));
     let each: serde_json::Map<String, serde_json::Value> = each.collect();
-    json!({"file": file, "class": class, "probabilities": each, "error": image.error}).to_string()
+    let (error, notes) = (&image.error, &image.notes);
+    json!({"file": file, "trial": trial, "class": class, "probabilities": each, "notes": notes, "error": error})
+        .to_string()
 }

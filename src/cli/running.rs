@@ -65,7 +65,8 @@ pub struct Options {
 
 /// What starts the trainer: the given program, or else the one beside `sweep`.
 pub fn launcher(named: Option<&Path>, environment: &Environment) -> Launcher {
-    let libtorch = environment.variable(libtorch::VARIABLE).map(|folder| environment.folder.join(folder));
+    let libtorch = environment.variable(libtorch::VARIABLE);
+    let libtorch = libtorch.map(|folder| libtorch::folder(environment.folder.join(folder)));
     let beside = || libtorch::trainer_for(environment.program.with_file_name("sweep-trainer"), libtorch.as_deref());
     let program = named.map_or_else(beside, |path| environment.folder.join(path));
     Launcher::new(program, libtorch)
@@ -84,9 +85,12 @@ pub fn trainer(named: Option<&Path>, environment: &Environment) -> Result<Launch
              --trainer",
         ));
     }
-    match launcher.libtorch() {
-        Some(found) if found.fit(trainer) == Fit::TooOld => Err(Error::new(Exit::NoTrainer, found.too_old(trainer))
-            .hint(format!("install a version that works: {}", libtorch::install()))),
+    match (launcher.libtorch(), launcher.named()) {
+        (None, Some(folder)) => Err(Error::new(Exit::NoTrainer, libtorch::missing(folder)).hint(libtorch::NAME_IT)),
+        (Some(found), _) if found.fit(trainer) == Fit::TooOld => {
+            Err(Error::new(Exit::NoTrainer, found.too_old(trainer))
+                .hint(format!("install a version that works: {}", libtorch::install())))
+        }
         _ => Ok(launcher),
     }
 }

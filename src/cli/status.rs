@@ -135,10 +135,15 @@ impl<'a> Standing<'a> {
             let _ = write!(text, "; to go on: sweep continue {}", layout.root().display());
         }
         if let Some(most) = history.steering.most {
-            let _ = write!(text, "; it uses at most {most} slots");
+            let plural = if most == 1 { "slot" } else { "slots" };
+            let _ = write!(text, "; it uses at most {most} {plural}");
         }
         if self.state == State::Interrupted {
-            let _ = write!(text, "; to continue: sweep resume {}", layout.root().display());
+            let folder = layout.root().display();
+            let _ = match summary::hopeless(history) {
+                Some(failed) => write!(text, ": {failed}; once that is fixed: sweep resume --retry-failed {folder}"),
+                None => write!(text, "; to continue: sweep resume {folder}"),
+            };
         }
         let ended = format::count(self.counts.ended());
         let _ = match self.total {
@@ -316,7 +321,7 @@ fn reasons(history: &History, search: &Search, standing: &Standing) -> String {
             Some(fault) => format!("waits for a free slot to retry; {fault}"),
             None if trial.postponed > 0 => "its program left before it was done, and is started again later".into(),
             None => match &trial.unsaved {
-                Some(reason) => format!("was stopped without saving, waits for a free slot; {reason}"),
+                Some(reason) => format!("waits for a free slot; nothing shows that it saved a checkpoint: {reason}"),
                 None => "saved, waits for a free slot".into(),
             },
         };
@@ -398,6 +403,26 @@ mod tests {
         assert_eq!(json["best"]["trial"], 1);
         assert_eq!(Standing::new(&opened.spec, &opened.history, Some(12), false).state, State::Interrupted);
         assert_eq!(Standing::new(&opened.spec, &sweep_sample::history(), Some(6), false).state, State::Complete);
+    }
+
+    #[test]
+    fn the_status_of_a_sweep_whose_trials_all_failed_says_so_and_one_slot_is_one() {
+        let mut entries = sweep_sample::beginning("failed");
+        let settings = sweep_sample::settings(json!({"learning_rate": 0.001, "dropout": 0.2, "batch_norm": false}));
+        for number in 1..=2 {
+            entries.extend(sweep_sample::attempt(number, 1, &settings, 0, 0));
+            let error = format!("exit code {number}");
+            entries.push(sweep_sample::ended(number, 1, Outcome::Failed { error }));
+        }
+        let request = sweep_core::steering::Request::Slots { most: Some(1) };
+        entries.push(Entry::Steered { at: 9.0, id: "1".into(), request: Some(request), said: Vec::new() });
+        let results = tempfile::tempdir().unwrap();
+        let layout = sweep_sample::write(&results.path().join("failed"), &entries);
+        let opened = Opened::new(layout.root()).unwrap();
+        let text = Standing::new(&opened.spec, &opened.history, Some(12), false).text(&opened);
+        let said = "is interrupted; it uses at most 1 slot: all 2 trials that ended failed, the last one, 0002, with: exit \
+                    code 2; once that is fixed: sweep resume --retry-failed ";
+        assert!(text.contains(said), "{text}");
     }
 
     #[test]

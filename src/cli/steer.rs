@@ -21,6 +21,9 @@ use sweep_store::{Layout, requests};
 /// Time to wait for the answer of a running controller.
 const PATIENCE: Duration = Duration::from_secs(10);
 
+/// The same where hosts are given data first.
+const LONG_PATIENCE: Duration = Duration::from_secs(3600);
+
 /// Interval of looking for the answer.
 const POLL: Duration = Duration::from_millis(20);
 
@@ -230,8 +233,12 @@ fn ask(opened: &Opened, request: &Request, environment: &Environment) -> Result<
     let host: String = environment.host().chars().filter(char::is_ascii_alphanumeric).take(40).collect();
     let id = format!("{:017.0}-{host}-{}", now() * 1e6, std::process::id());
     requests::ask(&layout, &id, request)?;
-    let began = Instant::now();
-    while began.elapsed() < PATIENCE {
+    let (began, mut is_told) = (Instant::now(), false);
+    let patience = if matches!(request, Request::Join { .. }) { LONG_PATIENCE } else { PATIENCE };
+    while began.elapsed() < patience {
+        if began.elapsed() > PATIENCE && !std::mem::replace(&mut is_told, true) {
+            output::tell("the hosts are being prepared; Ctrl-C ends only this command");
+        }
         if let Some(said) = requests::take_answer(&layout, &id) {
             let lines: Vec<String> = said.iter().map(|line| format::clean(line)).collect();
             output::print(&lines.join("\n"))?;

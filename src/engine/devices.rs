@@ -2,14 +2,10 @@
 
 use std::fs::{File, OpenOptions};
 
-use crate::agent::gpu::Gpu;
-use crate::agent::{Devices, SlotDevice, Tenant};
+use crate::agent::{GpuRow, Tenant};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_scheduler::schedule::Slot;
 use sweep_store::Layout;
-
-/// Minimum number of seconds between two rows of a GPU.
-const BETWEEN_ROWS: f64 = 5.0;
 
 const COLUMNS: [&str; 9] =
     ["time", "device", "uuid", "load", "memory_used_mib", "power_watts", "temperature_celsius", "throttled", "trials"];
@@ -17,48 +13,42 @@ const COLUMNS: [&str; 9] =
 /// The table `devices.csv`.
 #[derive(Debug)]
 pub struct Table {
-    table: csv::Writer<File>,
-    last_row: f64,
+    layout: Layout,
+    /// `None` until a GPU is seen.
+    table: Option<csv::Writer<File>>,
 }
 
 impl Table {
-    /// Opens the table, if a slot is on a GPU.
-    ///
-    /// # Errors
-    /// If it cannot be written.
-    pub fn open(layout: &Layout, slots: &[SlotDevice]) -> Result<Option<Table>> {
-        let is_gpu = |slot: &SlotDevice| matches!(slot.device, crate::agent::Device::Gpu { .. });
-        if !slots.iter().any(is_gpu) {
-            return Ok(None);
-        }
-        Ok(Some(Table { table: append(layout)?, last_row: 0.0 }))
+    /// The table of a sweep. It is no file until it has rows.
+    pub fn new(layout: Layout) -> Table {
+        Table { layout, table: None }
     }
 
-    /// Writes a row for every GPU, if enough time has passed.
+    /// Writes a row for every GPU of a host. `None`: of this machine.
     ///
     /// # Errors
     /// Returns an error if the file cannot be written.
-    pub fn record(&mut self, at: f64, devices: &Devices, seen: &[Gpu], slots: &[Slot]) -> Result<()> {
-        // If the clock was set back, the interval starts again.
-        if (0.0..BETWEEN_ROWS).contains(&(at - self.last_row)) {
+    pub fn record(&mut self, at: f64, node: Option<&str>, rows: &[GpuRow]) -> Result<()> {
+        if rows.is_empty() {
             return Ok(());
         }
-        self.last_row = at;
-        let table = &mut self.table;
+        let table = match &mut self.table {
+            Some(table) => table,
+            none => none.insert(append(&self.layout)?),
+        };
         let mut write = || -> csv::Result<()> {
-            for (gpu, of_gpu) in devices.found(seen) {
+            for row in rows {
                 let told = |value: Option<String>| value.unwrap_or_default();
-                let trials = of_gpu.iter().filter_map(|slot| slots[slot.0].attempt());
                 table.write_record([
                     format!("{at:.1}"),
-                    gpu.slot(),
-                    gpu.uuid.clone(),
-                    told(gpu.load.map(|load| load.to_string())),
-                    (gpu.memory_used >> 20).to_string(),
-                    told(gpu.power.map(|watts| watts.to_string())),
-                    told(gpu.temperature.map(|degrees| degrees.to_string())),
-                    gpu.throttled.join(" "),
-                    trials.map(|attempt| attempt.trial.0.to_string()).collect::<Vec<_>>().join(" "),
+                    node.map_or(row.device.clone(), |node| format!("{node}/{}", row.device)),
+                    row.uuid.clone(),
+                    told(row.load.map(|load| load.to_string())),
+                    (row.memory_used >> 20).to_string(),
+                    told(row.power.map(|watts| watts.to_string())),
+                    told(row.temperature.map(|degrees| degrees.to_string())),
+                    row.throttled.join(" "),
+                    row.trials.iter().map(|trial| trial.0.to_string()).collect::<Vec<_>>().join(" "),
                 ])?;
             }
             Ok(table.flush()?)

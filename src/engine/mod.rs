@@ -34,14 +34,15 @@ use sweep_store::{Journal, Layout, Lock, requests};
 use views::Views;
 
 pub use measure::{measure, try_to_start};
-pub use nodes::{Cluster, Start, Target, submission, targets};
+pub use nodes::{Cluster, Prepared, Start, Target, submission, targets};
 pub use start::Setup;
 
 /// Interval for drawing the terminal and checking waiting trials.
 const TICK: Duration = Duration::from_millis(100);
 
-/// Maximum number of events that the scheduler processes before their entries are written to the journal as one batch.
-const BATCH: usize = 256;
+/// Maximum number of events that the scheduler processes before their entries are written to the journal as one batch. A
+/// sync of a slow disk takes as long as a thousand of them.
+const BATCH: usize = 1024;
 
 /// Time between two accounts in the log of what every slot does.
 const ACCOUNT: Duration = Duration::from_secs(300);
@@ -66,11 +67,11 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
         .map_err(|error| Error::new(Exit::Internal, "cannot start the event loop").source(error))
 }
 
-/// Waits for agents, if there can be any. Returns something to tell the user.
+/// Waits for agents, if there can be any. Returns what the user is told.
 async fn next_of(
     nodes: &mut Option<Nodes>,
     heard: &mut Vec<(sweep_link::SessionId, sweep_link::Event<FromAgent>)>,
-) -> Option<String> {
+) -> Vec<String> {
     match nodes {
         Some(nodes) => nodes.next(heard, BATCH).await,
         None => std::future::pending().await,
@@ -81,6 +82,8 @@ struct Engine {
     scheduler: Scheduler,
     host: Host,
     nodes: Option<Nodes>,
+    /// Why the last host that was refused cannot train.
+    refused: Option<String>,
     /// When what other hosts said is synced next, since the run began.
     sync_due: Duration,
     events: mpsc::Receiver<Event>,
@@ -89,7 +92,7 @@ struct Engine {
     journal: Journal,
     views: Views,
     devices: Devices,
-    table: Option<Table>,
+    table: Table,
     layout: Layout,
     spec: Spec,
     screen: Screen,
@@ -122,13 +125,10 @@ impl Engine {
             tokio::select! {
                 _ = self.events.recv_many(&mut batch, BATCH) => {}
                 () = std::future::ready(()), if !self.own.is_empty() => batch.append(&mut self.own),
-                note = next_of(&mut self.nodes, &mut heard) => note.iter().for_each(|note| self.screen.note(note)),
+                notes = next_of(&mut self.nodes, &mut heard) => notes.iter().for_each(|note| self.screen.note(note)),
                 seen = self.devices.next_reading() => {
-                    let (at, slots) = (self.now().unix, self.scheduler.slots());
-                    if let Some(table) = &mut self.table {
-                        table.record(at, &self.devices, &seen, slots)?;
-                    }
-                    let tenants = tenants(slots);
+                    let (at, tenants) = (self.now().unix, tenants(self.scheduler.slots()));
+                    self.table.record(at, None, &self.devices.rows(at, &seen, &tenants))?;
                     batch.extend(self.devices.judge(&seen, &tenants));
                     batch.extend(self.devices.sights(at, &seen, &tenants, &self.host.processes()));
                 }
@@ -173,12 +173,14 @@ impl Engine {
     /// Writes what is left to write. Returns an error if the run ended for another reason than the sweep's end or an
     /// interrupt.
     fn conclude(self) -> Result<History> {
-        let Engine { views, scheduler, layout, spec, .. } = self;
+        let Engine { views, scheduler, layout, spec, refused, .. } = self;
         views.close(&layout, &spec, scheduler.history())?;
         let given_up = scheduler.slots().iter().find_map(|slot| match &slot.state {
-            State::Out { reason } => Some((&slot.name, reason)),
+            State::Out { reason } => Some(format!("{}: {reason}", slot.name)),
             _ => None,
         });
+        // Without any slot, no host has come.
+        let no_host = || refused.filter(|_| scheduler.slots().is_empty());
         if let Some(error) = scheduler.hopeless() {
             return Err(Error::new(
                 Exit::TrialsFailed,
@@ -190,9 +192,9 @@ impl Engine {
                 layout.root().display()
             )));
         }
-        match given_up {
-            Some((slot, reason)) if !scheduler.is_complete() && !scheduler.interrupted() => {
-                Err(Error::new(Exit::NoTrainer, format!("no slot is left for training; {slot}: {reason}"))
+        match given_up.or_else(no_host) {
+            Some(reason) if !scheduler.is_complete() && !scheduler.interrupted() => {
+                Err(Error::new(Exit::NoTrainer, format!("no slot is left for training; {reason}"))
                     .hint(format!("fix this, then run: sweep resume {}", layout.root().display())))
             }
             _ => Ok(scheduler.into_history()),
@@ -212,6 +214,11 @@ impl Engine {
                 match news {
                     News::Event(event) => batch.push(event),
                     News::Note(note) => self.screen.note(&note),
+                    News::Refused(note) => {
+                        self.screen.note(&note);
+                        self.refused = Some(note);
+                    }
+                    News::Gpus { node, rows } => self.table.record(self.now().unix, Some(&node), &rows)?,
                     News::Joined(session, event) => {
                         let Event::Joined { slots, .. } = &event else { continue };
                         let offered: Vec<String> = slots.iter().map(|joining| joining.slot.identity.clone()).collect();
@@ -249,35 +256,38 @@ impl Engine {
         Ok(())
     }
 
-    /// Starts agents that the user has asked for meanwhile.
-    fn join(&mut self, on: &[String]) {
-        let Some(nodes) = &mut self.nodes else {
-            return self
-                .screen
-                .note("hosts can join only a sweep that runs with --on; interrupt it, and resume it with --on");
-        };
-        match targets(on) {
-            Ok(targets) => {
-                nodes.start(targets);
+    /// Starts agents that the user has asked for meanwhile, if there can be any. Otherwise returns why there cannot.
+    fn join(&mut self, id: &str, on: &[String]) -> Option<String> {
+        let said = self.said(id);
+        match (&mut self.nodes, targets(on)) {
+            (Some(nodes), Ok(targets)) => {
+                nodes.join(id, said, targets);
                 self.own.push(Event::Expects(true));
+                None
             }
-            Err(error) => self.screen.note(&error.to_string()),
+            (Some(_), Err(error)) => Some(error.to_string()),
+            (None, _) => Some(
+                "hosts can join only a sweep that runs with --on; interrupt it, and resume it with --on".to_owned(),
+            ),
         }
+    }
+
+    /// The answer to a request, as the journal has it.
+    fn said(&self, id: &str) -> Vec<String> {
+        self.scheduler.history().steering.answer(id).unwrap_or_default().to_vec()
     }
 
     /// Lets the scheduler decide about events, performs its actions, and answers requests.
     fn handle(&mut self, batch: &mut Vec<Event>) -> Result<()> {
         let now = self.now();
-        let (mut actions, mut asked, mut joins) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut actions, mut asked, mut is_new) = (Vec::new(), Vec::new(), false);
         for event in batch.drain(..) {
             trace::event(&self.scheduler, &event);
             match &event {
                 Event::Interrupt => self.screen.interrupted(self.scheduler.interrupted()),
                 Event::Asked(request) => {
-                    asked.push(request.id.clone());
-                    if let Ok(Request::Join { on }) = &request.request {
-                        joins.push(on.clone());
-                    }
+                    let on = if let Ok(Request::Join { on }) = &request.request { Some(on.clone()) } else { None };
+                    asked.push((request.id.clone(), on));
                 }
                 // No further results can be saved. The journal and complete checkpoints remain.
                 Event::Said { message: FromTrainer::Unwritable { attempt, reason }, .. } => {
@@ -288,15 +298,22 @@ impl Engine {
                 }
                 _ => {}
             }
-            actions.extend(self.scheduler.on_event(now, event));
+            self.scheduler.take(now, event, &mut actions);
+            is_new = true;
+        }
+        if is_new {
+            self.scheduler.conclude(now, &mut actions);
         }
         self.perform(actions)?;
         // The journal has what is answered here. After a crash in between, the next controller answers from there.
-        for request in joins {
-            self.join(&request);
-        }
-        for id in asked {
-            let said = self.scheduler.history().steering.answer(&id).unwrap_or_default().to_vec();
+        for (id, on) in asked {
+            let mut said = self.said(&id);
+            if let Some(on) = on {
+                // Otherwise it is answered once the hosts are prepared.
+                let Some(problem) = self.join(&id, &on) else { continue };
+                self.screen.note(&problem);
+                said = vec![problem];
+            }
             // If the answer cannot be written, the request stays and is answered at the next tick.
             let _ = requests::answer(&self.layout, &id, &said);
         }

@@ -109,7 +109,7 @@ impl Engine {
     pub(super) async fn start(mut setup: Setup) -> Result<Engine> {
         let began = ((setup.clock)(), Instant::now());
         let now = Now { unix: began.0, since: Duration::ZERO };
-        if setup.spec.method == Method::Tpe {
+        if setup.spec.method.learns() {
             let slots = setup.slots_everywhere().max(1);
             setup.spec.lag = Some(search::lag(setup.spec.search_terms(), &setup.history, slots));
         }
@@ -121,7 +121,7 @@ impl Engine {
         let config = config::config(&spec, &limits, search.len(), shapes.clone());
         requests::tidy(&layout, UNIX_EPOCH + Duration::from_secs_f64(began.0.max(0.0)));
         let devices = Devices::open(spec.devices.busy, &slots, &gpus, began.0)?;
-        let table = Table::open(&layout, &slots)?;
+        let table = Table::new(layout.clone());
         let named = devices.slots(&slots, spec.devices.per_gpu == PerGpu::Auto, setup.memory);
         let views = Views::open(&layout, &spec, &history)?;
         let (scheduler, actions) =
@@ -133,6 +133,7 @@ impl Engine {
             scheduler,
             host,
             nodes: None,
+            refused: None,
             sync_due: SYNC,
             events,
             own: Vec::new(),

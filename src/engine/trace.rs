@@ -72,7 +72,9 @@ fn entry(entry: &Entry) {
         Entry::Ended { attempt, outcome: Outcome::Failed { error }, .. } => warn!("{attempt}: failed: {error}"),
         Entry::Ended { attempt, outcome, .. } => info!("{attempt}: {}", outcome.name().replace('_', " ")),
         Entry::Lost { attempt, fault, .. } => warn!("{attempt}: was lost and is retried: {fault}"),
-        Entry::Paused { attempt, unsaved: Some(reason), .. } => warn!("{attempt}: left without saving: {reason}"),
+        Entry::Paused { attempt, unsaved: Some(reason), .. } => {
+            warn!("{attempt}: left, and nothing shows that it saved: {reason}")
+        }
         Entry::Paused { attempt, signal: Some(number), .. } => {
             info!("{attempt}: left after signal {number} from elsewhere")
         }

@@ -134,7 +134,12 @@ pub fn constants(old: &Spec, new: &Spec) -> (Vec<String>, Option<String>) {
     let varied = |name: &str| told(name) || [old, new].iter().any(|spec| find(spec, name).is_some());
     let presets = before.model.settings.keys().chain(after.model.settings.keys()).map(String::as_str);
     for name in SETTINGS.iter().map(|setting| setting.name).chain(presets).filter(|name| !varied(name)) {
-        let [before, after] = [before, after].map(|network| network.constant(name).unwrap_or(Value::Null));
+        let value = |spec: &Spec, network: &Network| match name {
+            // A seed that is the sweep's draws the same split, named or not.
+            "split_seed" => spec.split_seed().into(),
+            _ => network.constant(name).unwrap_or(Value::Null),
+        };
+        let (before, after) = (value(old, before), value(new, after));
         if before != after {
             let line = format!("{name}: {} → {}", plain(&before), plain(&after));
             if !lines.contains(&line) {

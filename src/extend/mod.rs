@@ -196,6 +196,15 @@ mod tests {
     }
 
     #[test]
+    fn the_split_stays_whether_its_seed_is_named_or_not() {
+        let file = |data: &str| spec(&format!("seed: 3\n{SIZES}\ndata: {{set: digits{data}}}\nmodel: linear\n"));
+        let (plain, named, other) = (file(""), file(", split_seed: 3"), file(", split_seed: 4"));
+        assert_eq!(settings(&plain, &named, &tried(&[json!({"batch_size": 64})])), [json!(null); 0]);
+        assert!(is_same(&plain, &named), "the same images are held out");
+        assert_eq!(reasons(&plain, &other), (vec!["split_seed: 3 → 4".to_owned()], None));
+    }
+
+    #[test]
     fn a_constant_that_no_trial_has_felt_may_change() {
         let optimizers = "parameters: {optimizer: {values: [adam, sgd]}}";
         let [old, new] = ["momentum: 0.5", "momentum: 0.9"].map(|training| network(optimizers, training));

@@ -33,6 +33,11 @@ impl Own {
         let machine = format!("{} {}", name.sysname().to_string_lossy(), name.machine().to_string_lossy());
         Own { programs, platform: Platform { machine, library } }
     }
+
+    /// `sweep` itself.
+    pub fn program(&self) -> &Path {
+        self.programs.first().map_or(Path::new("sweep"), PathBuf::as_path)
+    }
 }
 
 impl Platform {
@@ -62,16 +67,16 @@ fn version(library: &str) -> Option<(u32, u32)> {
 
 /// Prints the platform, the folder for programs of this version, and the checksums of those that are there.
 const LOOK: &str = r#"
-uname -sm && { getconf GNU_LIBC_VERSION 2> /dev/null || echo; }
-folder=${XDG_CACHE_HOME:-$HOME/.cache}/sweep/bin/$1
-mkdir -p "$folder" && cd "$folder" || exit 1
-pwd; shift
+uname -sm && { getconf GNU_LIBC_VERSION 2> /dev/null || echo; };
+folder=${XDG_CACHE_HOME:-$HOME/.cache}/sweep/bin/$1;
+mkdir -p "$folder" && cd "$folder" || exit 1;
+pwd; shift;
 for file; do sha256sum < "$file" 2> /dev/null || echo none; done"#;
 
 /// Takes a file from stdin, if all of it arrives.
 const TAKE: &str = r#"
-cd "$1" && cat > ".$2.part" && chmod 755 ".$2.part"
-[ "$(sha256sum < ".$2.part" | cut -d ' ' -f 1)" = "$3" ] || { echo "it did not arrive whole" >&2; exit 1; }
+cd "$1" && cat > ".$2.part" && chmod 755 ".$2.part";
+[ "$(sha256sum < ".$2.part" | cut -d ' ' -f 1)" = "$3" ] || { echo "it did not arrive whole" >&2; exit 1; };
 mv ".$2.part" "$2""#;
 
 /// Makes sure that a host has these programs. Returns the path of the first one there, and whether any was copied.

@@ -8,13 +8,13 @@ use super::remote::options;
 
 /// Says whether a path is there, and whether rsync is. The folder that the path is in is created.
 const LOOK: &str = r#"
-mkdir -p "$(dirname "$1")" || exit 1
-[ -e "$1" ] && echo there || echo missing
+mkdir -p "$(dirname "$1")" || exit 1;
+[ -e "$1" ] && echo there || echo missing;
 command -v rsync > /dev/null 2>&1 && echo rsync || echo none"#;
 
 /// Unpacks what comes on stdin beside the path, and puts it there once it is whole.
 const UNPACK: &str = r#"
-name=$(basename "$1") && cd "$(dirname "$1")" && part=.$name.part && rm -rf "$part" && mkdir "$part" || exit 1
+name=$(basename "$1") && cd "$(dirname "$1")" && part=.$name.part && rm -rf "$part" && mkdir "$part" || exit 1;
 tar -C "$part" -xf - && mv "$part/$name" "$name" && rmdir "$part""#;
 
 /// Copies a file or a folder, if it is not there. Where both sides have rsync, what has changed is copied, too. Returns

@@ -48,11 +48,13 @@ pub fn event(entry: &Entry, history: &History, spec: &Spec) -> Option<Value> {
             "epoch": metrics.epoch,
             "metrics": measured(metrics, others, &spec.metric.name),
         }),
-        Entry::Paused { attempt, unsaved, .. } => json!({
+        Entry::Paused { attempt, unsaved, later, signal, .. } => json!({
             "event": "trial_paused",
             "trial": attempt.trial,
             "attempt": attempt.number,
             "unsaved": unsaved,
+            "later": later,
+            "signal": signal,
         }),
         Entry::Lost { attempt, fault, .. } => json!({
             "event": "trial_lost",

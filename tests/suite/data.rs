@@ -1,5 +1,8 @@
 //! `sweep data`, without network access.
 
+use serde_json::Value;
+
+use crate::messy::{CLASSES, NOTES, USABLE, write_messy};
 use crate::world::World;
 
 #[test]
@@ -75,4 +78,42 @@ fn pictures_in_folders_of_their_classes_are_not_taken_for_a_damaged_set() {
         let text = world.expect("plan a.yaml", 4);
         assert!(text.contains("a.yaml:1:14, data.path: ") && text.contains("write `set: folder`"), "{text}");
     }
+}
+
+#[test]
+fn plan_and_check_count_a_messy_folder_right_to_the_last_file() {
+    let world = World::new();
+    write_messy(&world.path(""));
+    world.write("a.yaml", "data: {set: folder, path: images, resize: 32}\nmodel: small\n");
+    let plan: Value = serde_json::from_slice(&world.output("plan a.yaml --json").stdout).expect("JSON");
+    let data = &plan["data"];
+    assert_eq!(data["classes"], serde_json::json!(CLASSES));
+    let images = |part: &str| data[part]["most"].as_u64().expect("a number");
+    assert_eq!(images("train") + images("validation"), USABLE.iter().sum::<u64>());
+    assert_eq!(data["notes"], serde_json::json!(NOTES), "{:#}", data["notes"]);
+    // The invented images of one class are nearly equal, which `check` finds.
+    let (plan, check) = (world.expect("plan a.yaml", 0), world.expect("check a.yaml --data-only", 4));
+    for note in NOTES {
+        let line = format!("note: data: {note}");
+        assert!(plan.lines().any(|found| found == line), "{line}: {plan}");
+        assert!(check.lines().any(|found| found == line), "{line}: {check}");
+    }
+    // Skipped folders count once, with all that is in them.
+    let skipped = |note: &&str| note.split_once(" skipped: ").map(|(count, _)| count.parse::<u64>().expect("a number"));
+    let skipped: u64 = NOTES.iter().filter_map(skipped).sum();
+    assert_eq!(entries(&world.path("images")), USABLE.iter().sum::<u64>() + skipped);
+}
+
+/// Counts files, links to files, and folders that the data set has no files of.
+fn entries(folder: &std::path::Path) -> u64 {
+    let count = |path: std::path::PathBuf| match path.file_name().and_then(|name| name.to_str()) {
+        Some(".git" | "loop") => 1,
+        Some(".sweep-cache") => 0,
+        // The folder itself, and the PDF in it.
+        Some("papers") => 1 + entries(&path),
+        Some("empty") => 1,
+        _ if path.is_dir() => entries(&path),
+        _ => 1,
+    };
+    std::fs::read_dir(folder).expect("it is there").map(|entry| count(entry.expect("it is there").path())).sum()
 }

@@ -97,6 +97,23 @@ fn a_trainer_that_cannot_be_loaded_is_tried_once_and_says_what_works() {
 }
 
 #[test]
+fn a_named_libtorch_may_be_its_lib_and_one_that_is_not_there_is_refused() {
+    let world = environment("2.13.0");
+    let run = |words: &str, libtorch: &str| {
+        let mut command = world.sweep(&format!("{words} --trainer site/sweep_hpo/bin/sweep-trainer"));
+        let output = command.env("SWEEP_LIBTORCH", world.path(libtorch)).output().expect("sweep can be started");
+        (output.status.code(), String::from_utf8_lossy(&[output.stdout, output.stderr].concat()).into_owned())
+    };
+    for folder in ["site/torch", "site/torch/lib"] {
+        let (_, said) = run("doctor", folder);
+        assert!(said.contains("2.13.0") && said.contains("site/torch)"), "{said}");
+    }
+    let (code, said) = run("run s.yaml", "site/sweep_hpo");
+    assert!(said.contains("SWEEP_LIBTORCH is ") && said.contains("there is no lib/libtorch_cpu.so in it"), "{said}");
+    assert!(code == Some(6) && said.contains("name the folder `torch`"), "{said}");
+}
+
+#[test]
 fn the_trainer_gets_the_libtorch_that_the_environment_names() {
     let world = scripted("");
     with_program(&world, "broken", "#!/bin/sh\necho \"path $LD_LIBRARY_PATH\" >&2\nexit 127\n");

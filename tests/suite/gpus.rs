@@ -448,6 +448,31 @@ fn gpus_of_another_host_are_watched_as_those_of_this_machine_are() {
     let energy: f64 =
         world.column("results/s/trials.csv", "energy_kj").iter().filter_map(|kj| kj.parse::<f64>().ok()).sum();
     assert!(energy > 0.1, "250 W for seconds: {energy} kJ");
+    let row = ["far/gpu:0", "GPU-0", "7", "0", "250", "41", "sw_power_cap hw_thermal_slowdown"].map(str::to_owned);
+    let rows = world.table("results/s/devices.csv", &["time", "trials"]);
+    assert!(rows.contains(&row.to_vec()), "{rows:?}");
+}
+
+#[test]
+fn a_busy_gpu_of_another_host_is_skipped_where_the_file_says_so() {
+    let taken = |index| with(gpu(index), "memory_used", 20_u64 << 30);
+    let world = driven("* slow 50", &[taken(0), gpu(1)]);
+    file(&world, 6, ", busy: skip");
+    let (program, scratch) = (crate::world::sweep(), world.path("scratch"));
+    let on = format!("command:{} agent --name far --scratch {}", program.display(), scratch.display());
+    let run = || {
+        let output = sweep(&world, RUN).args(["--on", &on]).output().expect("sweep can be started");
+        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+        (output.status.code(), text)
+    };
+    let (code, text) = run();
+    let told = "far: not used: gpu:0: 20.0 GiB of 40.0 GiB are in use, but not by any visible process";
+    assert!(code == Some(0) && text.contains(told), "{text}");
+    assert_eq!(slots_used(&world), ["far/gpu:1".to_owned()].into());
+    show(&world, &[taken(0), taken(1)]);
+    std::fs::remove_dir_all(world.path("results")).expect("it is there");
+    let (code, text) = run();
+    assert!(code == Some(6) && text.contains("all GPUs are in use; gpu:0: ") && text.contains("busy: wait"), "{text}");
 }
 
 #[test]

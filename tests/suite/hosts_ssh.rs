@@ -10,8 +10,8 @@ use crate::world::{World, sweep, wait_until};
 
 const SSHD: &str = "/usr/sbin/sshd";
 
-/// Hosts `h1`, `h2`, … of a test, by a number that tells its names from those of other tests.
-struct Network {
+/// Hosts `h1`, `h2`, … of a test, also called `gpu1`, `gpu2`, …, by a number that tells its names from those of other tests.
+pub struct Network {
     number: u32,
     hosts: u32,
     servers: Vec<Child>,
@@ -24,9 +24,9 @@ fn run(words: &str) -> bool {
 }
 
 impl Network {
-    /// Starts hosts, or says why there can be none.
-    /// Each has a folder `private` of its own.
-    fn start(world: &World, number: u32, hosts: u32) -> Result<Network, &'static str> {
+    /// Starts hosts, or says why there can be none. Each has a folder `private` of its own, and the file `passwd` of the
+    /// world, if there is one, in place of its own.
+    pub fn start(world: &World, number: u32, hosts: u32) -> Result<Network, &'static str> {
         if !rustix::process::geteuid().is_root() || !Path::new(SSHD).exists() {
             return Err("this needs root and openssh-server");
         }
@@ -54,7 +54,7 @@ impl Network {
             &format!("#!/bin/sh\nexec /usr/bin/ssh -F {} \"$@\"\n", world.path("ssh_config").display()),
         );
         std::fs::set_permissions(world.path("bin/ssh"), std::fs::Permissions::from_mode(0o755)).expect("it is ours");
-        let of_host = |host: u32| format!("Host h{host}\n HostName 10.99.{number}.{}\n", host * 4 + 2);
+        let of_host = |host: u32| format!("Host h{host} gpu{host}\n HostName 10.99.{number}.{}\n", host * 4 + 2);
         let common = format!(
             "Host *\n User root\n IdentityFile {}\n StrictHostKeyChecking no\n UserKnownHostsFile /dev/null\n LogLevel ERROR\n",
             world.path("key").display()
@@ -93,9 +93,9 @@ impl Network {
         let mut server = Command::new("ip");
         // It also has mounts of its own.
         std::fs::create_dir_all(world.path("private")).expect("the folder is writable");
-        let start = r#"mount -t tmpfs none "$1" && exec "$2" -D -f "$3""#;
+        let start = r#"mount -t tmpfs none "$1" && { [ ! -e "$4" ] || mount --bind "$4" /etc/passwd; } && exec "$2" -D -f "$3""#;
         server.args(["netns", "exec", &space, "sh", "-c", start, "sh"]).arg(world.path("private"));
-        server.arg(SSHD).arg(world.path("sshd_config"));
+        server.arg(SSHD).arg(world.path("sshd_config")).arg(world.path("passwd"));
         self.servers.extend(server.stderr(Stdio::null()).spawn());
         true
     }
@@ -215,6 +215,38 @@ fn a_cable_that_is_pulled_and_put_back_costs_nothing() {
     assert!(world.column("results/ssh/trials.csv", "attempts").iter().all(|attempts| attempts == "1"));
 }
 
+/// A sweep whose data is in the folder `private`, and which runs on these hosts. `path` is the line for the shell there.
+fn given(world: &World, hosts: &str, path: &str) {
+    world.write("private/data/deep/score", "7");
+    world.write(
+        "train.sh",
+        "echo \"{\\\"score\\\": $(cat private/data/deep/score)}\"\nwhile [ -e wait ]; do sleep 0.1; done\n",
+    );
+    world.write(
+        "given.yaml",
+        &format!(
+            "name: given\nprogram: train.sh\ncommand: [sh, '${{program}}']\nmetric: {{name: score, goal: maximize}}\n\
+             parameters: {{x: {{values: [1, 2, 3, 4]}}}}\ndevices: {{gpus: none}}\ncluster: {{hosts: [{hosts}], \
+             sync: [private/data], setup: ['{path}']}}\n"
+        ),
+    );
+}
+
+/// A line for bash that keeps programs in the host's own folder.
+fn own_cache(world: &World) -> String {
+    let private = world.path("private").display().to_string();
+    format!("export XDG_CACHE_HOME={private} PATH=$PATH:{private}/bin")
+}
+
+/// `sweep` with these arguments, and with an ssh that finds the hosts: its exit code, and what it says.
+fn typed(world: &World, words: &str) -> (Option<i32>, String) {
+    let mut command = world.sweep(words);
+    command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/bin", world.path("bin").display()));
+    let output = command.output().expect("sweep can be started");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
+    (output.status.code(), text)
+}
+
 #[test]
 fn hosts_without_the_program_and_the_data_are_given_both() {
     let world = scripted("");
@@ -224,29 +256,14 @@ fn hosts_without_the_program_and_the_data_are_given_both() {
     };
     let private = world.path("private").display().to_string();
     // Each host has a folder without the data, and the second one another version of `sweep`.
-    world.write("private/data/deep/score", "7");
-    world.write("train.sh", "echo \"{\\\"score\\\": $(cat private/data/deep/score)}\"\n");
-    world.write(
-        "given.yaml",
-        &format!(
-            "name: given\nprogram: train.sh\ncommand: [sh, '${{program}}']\nmetric: {{name: score, goal: maximize}}\n\
-             parameters: {{x: {{values: [1, 2, 3, 4]}}}}\ndevices: {{gpus: none}}\ncluster: {{hosts: [h1, h2], \
-             sync: [private/data], setup: ['export XDG_CACHE_HOME={private} PATH=$PATH:{private}/bin']}}\n"
-        ),
-    );
+    given(&world, "h1, h2", &own_cache(&world));
     let old = r#"{"version":"0.0.1","node":"h2","machine":"x","architecture":"x","cores":1,"memory":1,"instructions":[],"libtorch":null,"slots":[],"problem":null}"#;
     let script = format!("mkdir {private}/bin && cat > {private}/bin/sweep && chmod 755 {private}/bin/sweep");
     let mut ssh = Command::new(world.path("bin/ssh")).args(["h2", &script]).stdin(Stdio::piped()).spawn().expect("ssh");
     let program = format!("#!/bin/sh\necho\necho sweep agent starts\nread line\necho '{old}'\n");
     std::io::Write::write_all(&mut ssh.stdin.take().expect("a pipe"), program.as_bytes()).expect("ssh reads");
     assert!(ssh.wait().expect("it is our child").success());
-    let run = |words: &str| {
-        let mut command = world.sweep(words);
-        command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/bin", world.path("bin").display()));
-        let output = command.output().expect("sweep can be started");
-        let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
-        (output.status.code(), text)
-    };
+    let run = |words: &str| typed(&world, words);
     // First without rsync here, then with it, if it is installed.
     world.write("bin/rsync", "#!/bin/sh\nexit 1\n");
     std::fs::set_permissions(world.path("bin/rsync"), std::fs::Permissions::from_mode(0o755)).expect("it is ours");
@@ -273,4 +290,66 @@ fn hosts_without_the_program_and_the_data_are_given_both() {
     assert!(code == Some(3) && text.contains("`cluster: sync`") && text.contains("private/data"), "{code:?} {text}");
     assert!(!world.path("results/missing").exists());
     drop(network);
+}
+
+#[test]
+fn hosts_with_another_login_shell_are_given_both_too() {
+    for (number, shell, set) in [(5, "/usr/bin/tcsh", "setenv"), (6, "/usr/bin/fish", "set -x")] {
+        if !Path::new(shell).exists() {
+            eprintln!("skipped: {shell} is not installed");
+            continue;
+        }
+        let world = scripted("");
+        let passwd = std::fs::read_to_string("/etc/passwd").expect("Linux has it");
+        let of_user = |line: &str| match line.rsplit_once(':').filter(|_| line.starts_with("root:")) {
+            Some((rest, _)) => format!("{rest}:{shell}\n"),
+            None => format!("{line}\n"),
+        };
+        world.write("passwd", &passwd.lines().map(of_user).collect::<String>());
+        let _network = match Network::start(&world, number, 1) {
+            Ok(network) => network,
+            Err(why) => return eprintln!("skipped: {why}"),
+        };
+        let said = Command::new(world.path("bin/ssh")).args(["h1", "echo $0 $version"]).output().expect("ssh");
+        assert!(shell.ends_with("fish") || String::from_utf8_lossy(&said.stdout).contains("tcsh"), "{said:?}");
+        let private = world.path("private").display().to_string();
+        given(&world, "h1", &format!("{set} XDG_CACHE_HOME {private}"));
+        // First by tar, then by rsync.
+        world.write("bin/rsync", "#!/bin/sh\nexit 1\n");
+        std::fs::set_permissions(world.path("bin/rsync"), std::fs::Permissions::from_mode(0o755)).expect("it is ours");
+        let (code, text) = typed(&world, "run given.yaml --progress plain");
+        assert_eq!(code, Some(0), "{shell}: {text}");
+        assert!(text.contains(&format!("{private}/data was copied")) && text.contains("was copied to"), "{text}");
+        std::fs::remove_file(world.path("bin/rsync")).expect("it is there");
+        let (code, text) = typed(&world, "run given.yaml --name again --progress plain");
+        assert!(code == Some(0) && !text.contains("copied to"), "{shell}: {text}");
+    }
+}
+
+#[test]
+fn a_host_that_joins_is_given_the_program_and_the_data_too() {
+    let world = scripted("");
+    let _network = match Network::start(&world, 7, 2) {
+        Ok(network) => network,
+        Err(why) => return eprintln!("skipped: {why}"),
+    };
+    given(&world, "h1", &own_cache(&world));
+    world.write("wait", "");
+    let mut command = world.sweep("run given.yaml --progress plain");
+    command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/bin", world.path("bin").display()));
+    let out = std::fs::File::create(world.path("out")).expect("the folder is writable");
+    let mut controller = command.stdout(out).spawn().expect("sweep can be started");
+    let journal = || std::fs::read_to_string(world.path("results/given/journal.jsonl")).unwrap_or_default();
+    wait_until("the first host trains", Duration::from_secs(60), || journal().contains("\"is\":\"row\""));
+    let (code, text) = typed(&world, "join results/given --on ssh:h3");
+    assert!(code == Some(0) && text.contains("ssh:h3 does not join: "), "{text}");
+    let (code, text) = typed(&world, "join results/given --on ssh:h2");
+    let private = world.path("private").display().to_string();
+    assert!(code == Some(0) && text.contains(&format!("ssh:h2: {private}/data was copied")), "{text}");
+    assert!(text.contains("ssh:h2: sweep ") && text.contains("was copied to"), "{text}");
+    wait_until("the second host trains", Duration::from_secs(60), || journal().contains("\"slot\":\"h2/"));
+    std::fs::remove_file(world.path("wait")).expect("it is there");
+    assert!(controller.wait().expect("it is our child").success(), "{}", world.read("out"));
+    assert!(world.read("out").contains("note: ssh:h2: sweep "), "{}", world.read("out"));
+    assert_eq!(world.column("results/given/trials.csv", "best_score"), ["7.0"; 4].map(str::to_owned));
 }

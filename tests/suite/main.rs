@@ -4,6 +4,7 @@
 mod bad_files;
 mod browser;
 mod check;
+mod cluster_guide;
 mod data;
 mod doctor;
 mod documentation;
@@ -19,6 +20,7 @@ mod layout;
 mod libraries;
 mod log;
 mod machine;
+mod messy;
 mod plan;
 mod processes;
 mod programs;

@@ -65,7 +65,8 @@ train(lambda: stop)
         (waits, Signal::USR2, "SIGUSR2"),
     ] {
         let world = world(&script.replace("NAME", name));
-        let mut run = world.sweep("run s.yaml --progress plain");
+        let is_json = signal == Signal::USR2;
+        let mut run = world.sweep(if is_json { "run s.yaml --json" } else { "run s.yaml --progress plain" });
         let run = run.stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap();
         let pid = || std::fs::read_to_string(world.path("results/s/trials/0001/pid")).unwrap_or_default();
         wait_until("it trains", Duration::from_secs(60), || pid().ends_with('.'));
@@ -74,7 +75,12 @@ train(lambda: stop)
         let output = run.wait_with_output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{text}");
-        let told = format!("trial 0001: {name} from elsewhere ended its program with exit code 0; it is started again");
+        let told = match is_json {
+            false => {
+                format!("trial 0001: {name} from elsewhere ended its program with exit code 0; it is started again")
+            }
+            true => format!(r#""unsaved":null,"later":true,"signal":{}"#, signal.as_raw()),
+        };
         assert!(text.contains(&told), "{text}");
         let column = |name: &str| world.column("results/s/trials.csv", name)[0].clone();
         assert_eq!(

@@ -24,15 +24,15 @@ const LIMIT: Duration = Duration::from_secs(90);
 static ONE: Mutex<()> = Mutex::new(());
 
 /// A cluster and a folder with a sweep.
-struct Slurm {
-    hosts: Hosts,
-    folder: PathBuf,
+pub struct Slurm {
+    pub hosts: Hosts,
+    pub folder: PathBuf,
     _turn: MutexGuard<'static, ()>,
 }
 
 impl Slurm {
     /// Starts a cluster, or tells why the test is skipped.
-    fn start(script: &str, nodes: u32) -> Option<Slurm> {
+    pub fn start(script: &str, nodes: u32) -> Option<Slurm> {
         let is_there = |program: &&str| {
             ["/usr/sbin", "/usr/bin"].iter().any(|folder| PathBuf::from(folder).join(program).exists())
         };
@@ -378,7 +378,7 @@ fn whatever_dies_on_slurm_no_trial_is_lost_or_repeated() {
 }
 
 /// Waits for a process, for at most this time.
-fn ended_within(child: &mut Child, life: Duration) -> Option<std::process::ExitStatus> {
+pub fn ended_within(child: &mut Child, life: Duration) -> Option<std::process::ExitStatus> {
     let began = Instant::now();
     while began.elapsed() < life {
         if let Some(status) = child.try_wait().expect("it is our child") {

@@ -135,8 +135,11 @@ pub struct Prediction {
     pub label: Option<usize>,
     /// Probability of each class. Empty if the image cannot be read.
     pub probabilities: Vec<f32>,
-    /// Why the image cannot be read.
+    /// Why the image cannot be used.
     pub error: Option<String>,
+    /// What was given up to bring it to the network's shape.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub notes: Vec<String>,
 }
 
 /// A message from a trainer.

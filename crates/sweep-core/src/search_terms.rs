@@ -22,12 +22,12 @@ pub struct SearchTerms<'a> {
     pub most_repeats: u32,
     /// Maximum number of trials.
     pub run_cap: Option<u64>,
-    /// For `tpe`: a trial's parameters do not depend on the results of this many trials just before it. `None` means
+    /// For `tpe` and `bayes`: a trial's parameters do not depend on the results of this many trials just before it. `None` means
     /// the value in the journal.
     pub lag: Option<u32>,
     /// Metric that ranks the trials.
     pub metric: &'a Metric,
-    /// Metrics that `tpe` trades off against it.
+    /// Metrics that the method trades off against it.
     pub tradeoffs: &'a [Metric],
     /// Value of the metric that ends the search: once a trial reaches it, no other trial starts.
     pub target: Option<f64>,
@@ -46,6 +46,15 @@ pub enum Method {
     Sobol,
     /// Tree-structured Parzen estimator: draws near configurations with good results.
     Tpe,
+    /// Bayesian optimization with a Gaussian process: the configuration with the highest expected improvement.
+    Bayes,
+}
+
+impl Method {
+    /// Returns whether a trial's parameters follow from the results of earlier ones.
+    pub fn learns(self) -> bool {
+        matches!(self, Method::Tpe | Method::Bayes)
+    }
 }
 
 /// Order in which a grid is traversed.

@@ -121,7 +121,7 @@ impl<'a> Analysis<'a> {
         let mut sections = vec![Section::new("Validation curves", Vec::new(), [("validation", Some(validation))])];
         if let Some(effects) = &self.effects {
             let charts = [
-                ("effects", Some(charts::effects(effects))),
+                ("effects", charts::effects(effects)),
                 ("interactions", charts::interactions(effects)),
                 ("parallel", Some(charts::parallel(effects))),
             ];

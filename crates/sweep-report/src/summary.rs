@@ -18,7 +18,7 @@ use sweep_scheduler::search::{InPercent, Reached, Search, in_percent};
 use sweep_spec::Spec;
 use sweep_verdict::{Finding, Severity, Task};
 
-pub use sweep::{extensions, scripts, tags};
+pub use sweep::{extensions, hopeless, scripts, tags};
 
 use sweep::of_sweep;
 
@@ -126,8 +126,11 @@ fn opening(analysis: &Analysis, repeated: Option<&Group>, best: Option<&Place>) 
     match (best, repeated) {
         (Some(_), Some(group)) => of_settings(spec, group) + ".",
         (Some(best), None) => leading(analysis, best),
-        (None, _) if !spec.ranks => "Trials were not ranked: the sweep file names no metric.".to_owned(),
-        (None, _) => format!("No trial has ended with a {} yet.", format::metric(&spec.metric)),
+        (None, _) => match hopeless(analysis.history) {
+            Some(failed) => format!("There is no result: {failed}."),
+            None if !spec.ranks => "Trials were not ranked: the sweep file names no metric.".to_owned(),
+            None => format!("No trial has ended with a {} yet.", format::metric(&spec.metric)),
+        },
     }
 }
 
@@ -436,6 +439,50 @@ mod tests {
         assert_eq!(summary.settings, [("dropout".to_owned(), "0.4".to_owned())]);
         assert!(summary.details[0].starts_with("Trial 0003 is the best of these 2: "), "{:?}", summary.details);
         assert!(summary.details[1].contains("probably because of a lucky seed"), "{:?}", summary.details);
+    }
+
+    #[test]
+    fn the_head_of_a_sweep_whose_trials_all_failed_says_so_with_the_last_error() {
+        let after = |outcomes: &[Outcome]| {
+            let mut entries = sweep_sample::beginning("failed");
+            for (number, outcome) in (1..).zip(outcomes) {
+                let epochs = if *outcome == Outcome::Finished { 3 } else { 0 };
+                let settings = sweep_sample::settings(json!({"dropout": 0.1}));
+                entries.extend(sweep_sample::attempt(number, 1, &settings, 0, epochs));
+                entries.push(sweep_sample::ended(number, 1, outcome.clone()));
+            }
+            Summary::new(&Analysis::new(&sweep_sample::spec(), &sweep_sample::apply(&entries))).headline
+        };
+        let failed = |error: &str| Outcome::Failed { error: error.into() };
+        let expected = "There is no result: all 2 trials that ended failed, the last one, 0002, with: no such file.";
+        assert_eq!(after(&[failed("exit code 1"), failed("no such file")]), expected);
+        let one = "There is no result: the only trial that ended, 0001, failed: exit code 1.";
+        assert_eq!(after(&[failed("exit code 1")]), one);
+        assert!(after(&[failed("exit code 1"), Outcome::Finished]).starts_with("Trial 0002 is "));
+        assert_eq!(after(&[Outcome::Skipped]), "No trial has ended with a validation loss yet.");
+    }
+
+    #[test]
+    fn a_leader_is_called_the_best_only_where_the_trials_can_carry_it() {
+        let head = |noise: f64| {
+            let mut entries = sweep_sample::beginning("lead");
+            for number in 1..=12 {
+                let settings = sweep_sample::settings(json!({"dropout": number as f64 / 20.0}));
+                let mut attempt = sweep_sample::attempt(number, 1, &settings, 0, 20);
+                for entry in &mut attempt {
+                    if let Entry::Epoch { metrics, .. } = entry {
+                        let wave = noise * f64::from((metrics.epoch * 7 + number as u32 * 5) % 11) / 11.0;
+                        metrics.val_loss = Some(0.1 * number as f64 + 3.0 / f64::from(metrics.epoch) + wave);
+                    }
+                }
+                entries.extend(attempt);
+                entries.push(sweep_sample::ended(number, 1, Outcome::Finished));
+            }
+            Summary::new(&Analysis::new(&sweep_sample::spec(), &sweep_sample::apply(&entries))).headline
+        };
+        assert!(head(0.5).contains("is ahead, but ") && head(0.5).contains("others may be as good"), "{}", head(0.5));
+        assert!(!head(0.5).contains("is the best"), "{}", head(0.5));
+        assert!(head(0.0).contains("Trial 0001 is the best: "), "{}", head(0.0));
     }
 
     #[test]

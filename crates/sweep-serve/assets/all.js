@@ -19,8 +19,10 @@ const refresh = async one => {
   part(".note").textContent = state === "running" && left ? `about ${left} left` : "";
   const ids = overview.shown.map(([id]) => id).slice(0, 60);
   const { curves, band } = await get(`${one.base}curves?metric=${encodeURIComponent(metric.name)}&trials=${ids.join(",")}`);
-  const drawn = ids.filter(id => curves[id]?.[0].length).map((id, at) =>
-    ({ id, xs: curves[id][0], ys: curves[id][1], ink: HIGHLIGHTS[at] ?? "faint", width: at < HIGHLIGHTS.length ? 1.8 : 0.8, faint: at >= HIGHLIGHTS.length }));
+  const drawn = ids.filter(id => curves[id]?.[0].length).map(id => {
+    const ink = HIGHLIGHTS[overview.leaders.indexOf(id)];
+    return { id, xs: curves[id][0], ys: curves[id][1], ink: ink ?? "faint", width: ink ? 1.8 : 0.8, faint: !ink };
+  });
   if (drawn.length < overview.shown.length) part(".note").append(`${part(".note").textContent ? "; " : ""}${drawn.length} of ${count(overview.started)} trials are drawn: those under way and the best`);
   one.chart.set({ curves: drawn, band, metric: metric.name });
 };

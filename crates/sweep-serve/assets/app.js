@@ -113,10 +113,11 @@ const drawCurves = () => {
   const chosen = wanted().map(([id]) => id).filter(id => curves.get(id)?.points[0].length);
   const order = id => rows[id - 1]?.rank ?? Infinity;
   chosen.sort((a, b) => order(a) - order(b) || a - b);
-  const best = chosen.filter(id => order(id) !== Infinity).slice(0, HIGHLIGHTS.length);
+  // The five best trials have the same colors in all charts, whatever a filter leaves.
+  const at = id => overview.leaders.indexOf(id), best = chosen.filter(id => at(id) >= 0);
   const drawn = chosen.map(id => {
-    const at = best.indexOf(id), [xs, ys] = curves.get(id).points;
-    return at >= 0 ? { id, xs, ys, ink: HIGHLIGHTS[at], width: 2 } : rows[id - 1].kind === "open" ? { id, xs, ys, ink: "text", width: 1.2, dash: [5, 3] } : { id, xs, ys, ink: "faint", width: 0.9, faint: true };
+    const [xs, ys] = curves.get(id).points;
+    return at(id) >= 0 ? { id, xs, ys, ink: HIGHLIGHTS[at(id)], width: 2 } : rows[id - 1].kind === "open" ? { id, xs, ys, ink: "text", width: 1.2, dash: [5, 3] } : { id, xs, ys, ink: "faint", width: 0.9, faint: true };
   });
   const filtered = table.isFiltered();
   chart.set({ curves: drawn, band: filtered ? null : band, metric });
@@ -125,7 +126,7 @@ const drawCurves = () => {
   const open = drawn.some(curve => curve.dash) ? "Dashed: under way. " : "";
   const spread = band && !filtered ? ` The bands contain 90% and 50% of all ${count(band.trials)} trials at each epoch, and the line in them is the median.` : "";
   const cut = chart.cut !== null && chart.cut !== undefined ? ` The axis is cut: values reach ${said(chart.cut, metric)}.` : "";
-  $("drawn").replaceChildren(`${which} ${open}`, ...best.flatMap((id, at) => [el("a", { href: `#trial-${id}`, class: HIGHLIGHTS[at] }, padded(id)), " "]), best.length > 1 ? "are the best." : best.length ? "is the best." : "", spread, cut);
+  $("drawn").replaceChildren(`${which} ${open}`, ...best.flatMap(id => [el("a", { href: `#trial-${id}`, class: HIGHLIGHTS[at(id)] }, padded(id)), " "]), best.length > 1 ? "are the best." : best.length ? "is among the best." : "", spread, cut);
 };
 
 const drawMetrics = () => {

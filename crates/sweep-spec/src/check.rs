@@ -81,7 +81,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         method: method.unwrap_or(Method::Grid),
         metric,
         tradeoffs,
-        ranks: is_network || needs_metric || method == Some(Method::Tpe),
+        ranks: is_network || needs_metric || method.is_some_and(Method::learns),
         target,
         seed: numbers.seed,
         repeats,
@@ -248,19 +248,16 @@ fn method(table: &Table) -> Option<Method> {
         Some("random") => Some(Method::Random),
         Some("sobol") => Some(Method::Sobol),
         Some("tpe") => Some(Method::Tpe),
-        Some("bayes") => {
-            node.note("W&B fits a Gaussian process; sweep uses `tpe`, a tree-structured Parzen estimator");
-            Some(Method::Tpe)
-        }
+        Some("bayes") => Some(Method::Bayes),
         Some(word) if word.starts_with("bayes") => {
-            let rule = format!("is {}, but must be grid, random, sobol, or tpe", show(node.value));
-            node.wrong(rule, "did you mean `bayes`? It is W&B's name for `tpe`");
+            let rule = format!("is {}, but must be grid, random, sobol, tpe, or bayes", show(node.value));
+            node.wrong(rule, "did you mean `bayes`?");
             None
         }
         _ => {
-            let is = "the search method; write grid (all configurations), random, sobol (evenly spread), or tpe \
-                      (learns from finished trials)";
-            node.take(Kind::Choice(&["grid", "random", "sobol", "tpe"]), is);
+            let is = "the search method; write grid (all configurations), random, sobol (evenly spread), or \
+                      tpe or bayes (learn from finished trials)";
+            node.take(Kind::Choice(&["grid", "random", "sobol", "tpe", "bayes"]), is);
             None
         }
     }
@@ -280,8 +277,8 @@ fn lag(table: &Table, method: Option<Method>) -> Option<u32> {
     let node = table.get("lag")?;
     let is = "the number of immediately preceding trials that a new trial does not wait for; for example, write 6";
     let found = node.take(Kind::Whole { least: 0, most: u32::MAX.into() }, is);
-    if method.is_some_and(|method| method != Method::Tpe) {
-        node.wrong_key("has no effect: only tpe learns from finished trials", "remove it");
+    if method.is_some_and(|method| !method.learns()) {
+        node.wrong_key("has no effect: only tpe and bayes learn from finished trials", "remove it");
     }
     found?.as_u64()?.try_into().ok()
 }

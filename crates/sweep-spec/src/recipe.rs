@@ -32,7 +32,16 @@ impl Spec {
             None => "the model has no layers".to_owned(),
         })?;
         let chosen = Chosen { network, settings };
-        Ok(Recipe { data: chosen.data()?, layers, training: chosen.training(&self.metric)? })
+        // The same split has the same recipe, whether the file names its seed or not.
+        let split_seed = Some(self.split_seed()).filter(|seed| *seed != self.seed);
+        let data = Data { split_seed, ..chosen.data()? };
+        Ok(Recipe { data, layers, training: chosen.training(&self.metric)? })
+    }
+
+    /// The seed that draws which images are held out: the one of `data`, or else the sweep's.
+    pub fn split_seed(&self) -> u64 {
+        let own = self.network().and_then(|network| network.fixed.get("split_seed")?.as_u64());
+        own.unwrap_or(self.seed)
     }
 
     fn trained(&self) -> Result<&Network> {
@@ -137,7 +146,8 @@ impl Chosen<'_> {
             }
             _ => Normalize::None,
         };
-        Ok(Data { source: self.network.source.clone(), validation, train_examples, test, augment, normalize })
+        let (source, split_seed) = (self.network.source.clone(), self.optional("split_seed")?);
+        Ok(Data { source, validation, train_examples, test, split_seed, augment, normalize })
     }
 
     fn augment(&self) -> Result<Augment> {
@@ -154,6 +164,7 @@ impl Chosen<'_> {
             erase: self.number("augment.erase")?,
             mixup: self.number("augment.mixup")?,
             cutmix: self.number("augment.cutmix")?,
+            rand_augment: self.number("augment.rand_augment")?,
         })
     }
 

@@ -91,7 +91,7 @@ const SHAPES: &[&str] = &["constant", "step", "cosine", "one_cycle", "plateau"];
 pub const SETS: [&str; 7] = ["digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "folder", "arrays"];
 
 /// All settings.
-pub static SETTINGS: [Setting; 54] = [
+pub static SETTINGS: [Setting; 55] = [
     row(Data, "set", Choice(&SETS), Absent("digits"), "the data set"),
     row(Data, "path", Text, Absent("data/images"), "the data set's file or folder, relative to the sweep file"),
     row(Data, "order", Choice(&["nchw", "nhwc"]), Absent("nhwc"), "the axis order of the image array"),
@@ -117,6 +117,13 @@ pub static SETTINGS: [Setting; 54] = [
         Optional(&HeldOut),
         Absent("0.1"),
         "the fraction or number of images that are tested once, at the end",
+    ),
+    row(
+        Data,
+        "split_seed",
+        Optional(&Kind::Whole { least: 0, most: u64::MAX }),
+        Absent("0"),
+        "the seed that draws which images are held out; without it, the sweep's `seed` does",
     ),
     row(
         Data,
@@ -155,6 +162,14 @@ pub static SETTINGS: [Setting; 54] = [
         NotNegative,
         Number(0.0),
         "the alpha of CutMix, which pastes rectangles of other images",
+    )
+    .of("augment"),
+    row(
+        Data,
+        "augment.rand_augment",
+        Share,
+        Number(0.0),
+        "the strength of two random rotations, shears or shifts, as a fraction of the strongest ones",
     )
     .of("augment"),
     row(Training, "epochs", Kind::whole(1), Whole(10), "the number of passes over the training images"),
@@ -268,13 +283,14 @@ pub static SETTINGS: [Setting; 54] = [
 ];
 
 /// Example values for settings that are off by default.
-const TELLING: [(&str, &str); 14] = [
+const TELLING: [(&str, &str); 15] = [
     ("augment.brightness", "0.2"),
     ("augment.contrast", "0.2"),
     ("augment.saturation", "0.2"),
     ("augment.erase", "0.25"),
     ("augment.mixup", "0.2"),
     ("augment.cutmix", "1.0"),
+    ("augment.rand_augment", "0.3"),
     ("augment.crop", "4"),
     ("augment.rotate", "15"),
     ("augment.scale", "0.1"),
@@ -364,7 +380,7 @@ impl Setting {
 
     /// Returns whether a parameter may replace the setting. Trials on different images could not be compared.
     pub fn varies(&self) -> bool {
-        !matches!(self.name, "set" | "path" | "order" | "resize" | "fit" | "labels" | "test")
+        !matches!(self.name, "set" | "path" | "order" | "resize" | "fit" | "labels" | "test" | "split_seed")
     }
 
     /// Reads a value that a parameter may give the setting. A table becomes an object with the same keys.

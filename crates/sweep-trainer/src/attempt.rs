@@ -500,9 +500,11 @@ mod tests {
             erase: 0.1,
             mixup: 0.1,
             cutmix: 0.1,
+            rand_augment: 0.2,
             ..recipe::Augment::default()
         };
         let data = recipe::Data {
+            split_seed: None,
             source: Source::Digits,
             validation: Validation::Share(0.2),
             train_examples: None,

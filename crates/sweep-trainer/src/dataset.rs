@@ -261,6 +261,7 @@ mod tests {
 
     fn data() -> Data {
         Data {
+            split_seed: None,
             source: Source::Digits,
             validation: Validation::Count(300),
             train_examples: None,

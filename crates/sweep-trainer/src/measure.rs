@@ -290,6 +290,7 @@ mod tests {
     fn of_training(source: &Source, layers: &[Layer], training: Training, trial: u64) -> Vec<&'static str> {
         tch::set_num_threads(1);
         let data = Data {
+            split_seed: None,
             source: source.clone(),
             validation: Validation::Share(0.2),
             train_examples: None,

@@ -78,16 +78,16 @@ fn network(recipe: &Recipe, info: &Info, weights: &HashMap<String, Tensor>) -> s
 fn of_files(network: &Network, recipe: &Recipe, info: &Info, files: &[PathBuf]) -> Result<Vec<Prediction>> {
     let size = [info.shape.channels, info.shape.height, info.shape.width].map(i64::from);
     let predict = |file: &Path| {
-        let pixels = match datasets::image(&recipe.data.source, info.shape, file) {
-            Ok(pixels) => pixels,
-            Err(error) => {
-                let error = Some(error.to_string());
-                return Ok(Prediction { label: None, probabilities: Vec::new(), error });
+        let (pixels, notes) = match datasets::image(&recipe.data.source, info.shape, file) {
+            Ok(image) => image,
+            Err(why) => {
+                let error = Some(why);
+                return Ok(Prediction { label: None, probabilities: Vec::new(), error, notes: Vec::new() });
             }
         };
         let xs = Tensor::f_from_data_size(&pixels, &size, Kind::Uint8)?.f_unsqueeze(0)?.f_to_kind(Kind::Float)?;
         let mut probabilities = probabilities(network, &xs.f_div_scalar(255.0)?)?;
-        Ok(Prediction { label: None, probabilities: probabilities.swap_remove(0), error: None })
+        Ok(Prediction { label: None, probabilities: probabilities.swap_remove(0), error: None, notes })
     };
     files.iter().map(|file| predict(file)).collect()
 }
@@ -102,6 +102,7 @@ fn of_part(network: &Network, part: &Part<'_>) -> Result<Vec<Prediction>> {
             label: usize::try_from(label).ok(),
             probabilities,
             error: None,
+            notes: Vec::new(),
         }));
     }
     Ok(all)

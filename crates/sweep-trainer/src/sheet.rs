@@ -110,6 +110,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("sheet.png");
         let data = Data {
+            split_seed: None,
             source: Source::Digits,
             validation: Validation::Share(0.5),
             train_examples: Some(10),

@@ -82,6 +82,11 @@ impl StepRng {
         self.augment_from(1 << 63)
     }
 
+    /// Returns a fourth stream of the step for augmentation.
+    pub fn shaping(self) -> ChaCha8Rng {
+        self.augment_from(3 << 62)
+    }
+
     fn augment_from(self, first: u64) -> ChaCha8Rng {
         let mut random = stream(self.seed, self.trial, self.epoch.into(), Purpose::Augment);
         random.set_stream(first | self.step);

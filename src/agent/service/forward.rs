@@ -28,6 +28,9 @@ pub enum Ask {
 /// Tells the key of a slot's usage from that of its progress, among messages that are replaced by newer ones.
 const OF_USAGE: u64 = 1 << 32;
 
+/// The key of what GPUs do.
+const OF_GPUS: u64 = 2 << 32;
+
 /// The task that passes events on.
 pub struct Forward {
     /// When the agent began, and the time for trials from then on, if its job ends.
@@ -79,6 +82,9 @@ impl Forward {
         }
         if matches!(word, FromAgent::Usage { .. }) {
             return self.link.send_latest(slot | OF_USAGE, &word);
+        }
+        if matches!(word, FromAgent::Gpus { .. }) {
+            return self.link.send_latest(OF_GPUS, &word);
         }
         let last_usage = word.slot().filter(|_| word.is_last()).and_then(|slot| self.desk().usage_of(slot));
         if let Some(usage) = last_usage {

@@ -139,7 +139,9 @@ pub fn ask(from: impl Read, to: &mut impl Write, greeting: &Greeting) -> Result<
     line.push(b'\n');
     to.write_all(&line).and_then(|()| to.flush()).map_err(|error| error.to_string())?;
     let mut answer = String::new();
-    from.take(LONGEST).read_line(&mut answer).map_err(|error| error.to_string())?;
+    if from.take(LONGEST).read_line(&mut answer).map_err(|error| error.to_string())? == 0 {
+        return Err("its agent started and ended before it answered".into());
+    }
     serde_json::from_str(&answer)
         .map_err(|error| format!("its answer cannot be read: {error}; use the same `sweep` on both"))
 }

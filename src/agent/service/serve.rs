@@ -25,7 +25,7 @@ use sweep_core::error::{Error, Exit, Result};
 use sweep_link::transport::keep_dialing;
 use sweep_link::{Clock, Event as Heard, Link};
 use sweep_scheduler::schedule::{Event, SlotId};
-use sweep_spec::Spec;
+use sweep_spec::{Busy, Spec};
 use sweep_store::Layout;
 
 /// Time for which an agent waits for its first controller.
@@ -322,24 +322,29 @@ impl Service {
                 }
             }
             ToAgent::Leave { again: true, .. } => self.leave("its job ends too soon for a trial", false, Job::Ends),
-            ToAgent::Leave { done, .. } => self.leave("the controller needs it no more", done, Job::Needless),
+            ToAgent::Leave { done: true, .. } => self.leave("the sweep is complete", true, Job::Needless),
+            ToAgent::Leave { .. } => self.leave("it was asked to leave", false, Job::Needless),
         }
     }
 
     /// Answers a controller that has come.
     fn meet(&mut self, terms: &Terms) {
         *self.carries.lock().expect("no panic while it is held") = terms.carry;
-        let answer = match (self.station.prepare)(terms) {
-            Err(reason) => Ask::Say(FromAgent::Cannot { reason }.into()),
-            Ok(prepared) => {
-                match &mut self.host {
-                    Some(host) => host.follow(prepared.spec),
-                    None => self.begin(prepared),
-                }
-                Ask::Offer
+        let met = (self.station.prepare)(terms).and_then(|prepared| match &mut self.host {
+            Some(host) => {
+                host.follow(prepared.spec);
+                Ok(Vec::new())
             }
+            None => self.begin(prepared),
+        });
+        let (answer, notes) = match met {
+            Err(reason) => (Ask::Say(FromAgent::Cannot { reason }.into()), Vec::new()),
+            Ok(notes) => (Ask::Offer, notes),
         };
         let _ = self.asks.send(answer);
+        for text in notes {
+            let _ = self.asks.send(Ask::Say(FromAgent::Note { text }.into()));
+        }
     }
 
     /// Tells what a reading of the GPUs has changed, and from time to time what trials use.
@@ -349,7 +354,12 @@ impl Service {
         for event in devices.judge(seen, &tenants) {
             let _ = FromAgent::of(event).map(|word| self.asks.send(Ask::Say(word.into())));
         }
-        let sights = devices.sights(self.began.elapsed().as_secs_f64(), seen, &tenants, &host.processes());
+        let at = self.began.elapsed().as_secs_f64();
+        let rows = devices.rows(at, seen, &tenants);
+        if !rows.is_empty() {
+            let _ = self.asks.send(Ask::Say(FromAgent::Gpus { rows }.into()));
+        }
+        let sights = devices.sights(at, seen, &tenants, &host.processes());
         sights.iter().for_each(|sight| self.desk().measured(sight));
         if self.usage_due <= Instant::now() {
             self.usage_due = Instant::now() + USAGE;
@@ -357,7 +367,18 @@ impl Service {
         }
     }
 
-    fn begin(&mut self, Prepared { spec, launcher, slots, gpus }: Prepared) {
+    /// Opens the slots. Returns what the user is told.
+    ///
+    /// # Errors
+    /// Returns why there is no slot.
+    fn begin(
+        &mut self,
+        Prepared { spec, launcher, slots, gpus }: Prepared,
+    ) -> std::result::Result<Vec<String>, String> {
+        let (slots, skipped) = match spec.devices.busy {
+            Busy::Skip => agent::skip_busy(slots, &gpus).map_err(|error| error.to_string())?,
+            _ => (slots, Vec::new()),
+        };
         match agent::end_leftovers(self.layout.root(), &[]) {
             Ok(note) => note.iter().for_each(|note| tracing::info!("{note}")),
             Err(left) => tracing::warn!("{left}"),
@@ -378,6 +399,7 @@ impl Service {
         let launcher = launcher.map(|launcher| launcher.wrapped(wrap.clone()));
         let host = Host::new(launcher, slots, self.events.clone(), place, self.station.variable);
         self.host = Some(host.wrapped(wrap));
+        Ok(skipped.iter().map(|reason| format!("not used: {reason}")).collect())
     }
 
     fn perform(&mut self, order: ToHost) {

@@ -6,7 +6,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 use super::files::Part;
-use crate::agent::ToHost;
+use crate::agent::{GpuRow, ToHost};
 use sweep_core::protocol::FromTrainer;
 use sweep_core::trial::Attempt;
 use sweep_scheduler::schedule::{Condition, Event, FromProgram, SlotId};
@@ -88,6 +88,14 @@ pub enum FromAgent {
     Usage {
         slot: SlotId,
         usage: Usage,
+    },
+    /// What its GPUs do.
+    Gpus {
+        rows: Vec<GpuRow>,
+    },
+    /// Something for the user.
+    Note {
+        text: String,
     },
     /// A part of a file of a trial.
     File(Part),

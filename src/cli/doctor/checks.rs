@@ -50,6 +50,8 @@ pub struct Facts {
     pub trainer: PathBuf,
     /// The libtorch that the trainer will load, if its folder is known.
     pub libtorch: Option<Libtorch>,
+    /// The folder of the libtorch that the environment names.
+    pub named: Option<PathBuf>,
     /// What the trainer answered on each slot. Empty if there is no trainer.
     pub starts: Vec<(String, Start)>,
     /// The published data sets on this machine.
@@ -186,6 +188,9 @@ fn gpus(facts: &Facts) -> Check {
 fn libtorch(facts: &Facts) -> Option<Check> {
     const NAME: &str = "libtorch";
     let Some(found) = &facts.libtorch else {
+        if let Some(folder) = &facts.named {
+            return Some(Check::problem(NAME, libtorch::missing(folder), libtorch::NAME_IT));
+        }
         // Where the trainer starts, its answer says what it loaded.
         let missing = facts.starts.iter().any(|(_, start)| start.is_err());
         return missing.then(|| {
@@ -264,6 +269,7 @@ mod tests {
                 version: Some("2.13.0+cu130".into()),
                 cuda: Some("13.0".into()),
             }),
+            named: None,
             starts: vec![("gpu:0".into(), Ok(("NVIDIA H200".into(), "libtorch 2.13.0".into())))],
             data: vec!["cifar10"],
         }

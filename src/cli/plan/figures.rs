@@ -165,6 +165,7 @@ impl Figures {
             "train": range(inspection.train),
             "validation": range(inspection.validation),
             "test": inspection.tested,
+            "split_seed": file.spec.split_seed(),
             "notes": inspection.data.notes,
             "normalization": self.normalization.as_ref().map(|one| [&one.means, &one.deviations]),
         });
@@ -212,6 +213,7 @@ pub fn method(method: Method) -> &'static str {
         Method::Random => "random",
         Method::Sobol => "sobol",
         Method::Tpe => "tpe",
+        Method::Bayes => "bayes",
     }
 }
 

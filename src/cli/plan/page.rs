@@ -60,7 +60,7 @@ pub fn write(file: &SweepFile, figures: &Figures, slots: &str, out: &mut impl Wr
         Trains::Network(network) => {
             if let Some(inspection) = &file.inspection {
                 head.add_row(vec!["data".to_owned(), data(&network.source, &inspection.data)]);
-                head.add_row(vec!["".to_owned(), split(inspection)]);
+                head.add_row(vec!["".to_owned(), split(inspection) + &drawn(spec)]);
                 if let Some(normalization) = &figures.normalization {
                     head.add_row(vec!["".to_owned(), normalized(normalization)]);
                 }
@@ -232,6 +232,12 @@ fn split(inspection: &Inspection) -> String {
         tested => format!(", {} for one test of the best configuration", count(tested)),
     };
     format!("{} for training, {} for validation{tested}", range(inspection.train), range(inspection.validation))
+}
+
+/// What draws the split, if it is not the seed of the sweep.
+fn drawn(spec: &Spec) -> String {
+    let seed = spec.split_seed();
+    if seed == spec.seed { String::new() } else { format!("; drawn by split_seed {seed}") }
 }
 
 fn normalized(normalization: &Normalization) -> String {

@@ -4,8 +4,8 @@ use std::path::Path;
 use std::time::Duration;
 
 use super::{Options, devices, launcher, slots, trainer};
-use crate::agent::gpu::{self, Gpu};
-use crate::agent::{Device, Launcher, SlotDevice, end_leftovers as end_left, left_over, mps, share_a_gpu};
+use crate::agent::gpu::Gpu;
+use crate::agent::{Device, Launcher, SlotDevice, end_leftovers as end_left, left_over, mps, share_a_gpu, skip_busy};
 use crate::cli::cluster::{self, Missing};
 use crate::cli::environment::{Environment, variable};
 use crate::cli::output;
@@ -15,7 +15,6 @@ use crate::slurm;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::History;
 use sweep_report::format;
-use sweep_scheduler::schedule::Condition;
 use sweep_scheduler::search::{self, Search};
 use sweep_spec::{Busy, Method, Spec};
 use sweep_store::{Holder, Layout, Lock};
@@ -35,13 +34,13 @@ impl Options {
         }
         let (file, trainer) = (layout.sweep_file(), self.trainer.as_deref());
         let terms = cluster::terms(spec, (&file, text), self.gpus.as_deref(), trainer, environment);
+        let own = self.own(spec, environment);
         if self.here {
-            return Ok(Some(cluster::listening(spec, terms, layout)));
+            return Ok(Some(cluster::listening(spec, terms, own, layout)));
         }
         // A sweep that has begun goes on with the hosts that are left.
         let missing = if so_far.is_some() { Missing::Note } else { Missing::Refuse };
-        let own = self.own(spec, environment);
-        let cluster = cluster::check(targets, spec, terms, missing, &own)?;
+        let cluster = cluster::check(targets, spec, terms, missing, own)?;
         Ok(Some(cluster::with_jobs(cluster, layout, environment)))
     }
 
@@ -65,30 +64,6 @@ impl Options {
         Ok((slots, gpus))
     }
 
-    /// Removes slots on GPUs that other processes use, and prints a note for each such GPU.
-    fn skip_busy(slots: Vec<SlotDevice>, gpus: &[Gpu]) -> Result<Vec<SlotDevice>> {
-        let mut reasons = Vec::new();
-        let is_free = |slot: &SlotDevice| {
-            let Device::Gpu { uuids } = &slot.device else { return true };
-            let busy = gpus.iter().filter(|gpu| uuids.contains(&gpu.uuid)).find_map(|gpu| {
-                match gpu::condition(gpu, Some(gpu), None, |pid| gpu::owner(pid, std::process::id())) {
-                    Condition::Busy(reason) => Some(format!("{}: {reason}", gpu.slot())),
-                    _ => None,
-                }
-            });
-            let is_free = busy.is_none();
-            reasons.extend(busy.filter(|reason| !reasons.contains(reason)));
-            is_free
-        };
-        let free: Vec<_> = slots.into_iter().filter(is_free).collect();
-        if free.is_empty() {
-            return Err(Error::new(Exit::NoTrainer, format!("all GPUs are in use; {}", reasons.join("; ")))
-                .hint("to wait for them, write `busy: wait` under `devices:`; to share them, write `busy: share`"));
-        }
-        reasons.iter().for_each(|reason| output::tell(&format!("note: not used: {reason}")));
-        Ok(free)
-    }
-
     /// The slots of this machine that the sweep uses, and its GPUs. With other hosts, this machine has none.
     pub(super) fn own_slots(
         &self,
@@ -99,10 +74,12 @@ impl Options {
         if cluster.is_some() && !self.here {
             return Ok((Vec::new(), Vec::new()));
         }
-        let (mut slots, gpus) = self.slots(spec, environment)?;
-        if spec.devices.busy == Busy::Skip && !slots.is_empty() {
-            slots = Options::skip_busy(slots, &gpus)?;
+        let (slots, gpus) = self.slots(spec, environment)?;
+        if spec.devices.busy != Busy::Skip || slots.is_empty() {
+            return Ok((slots, gpus));
         }
+        let (slots, skipped) = skip_busy(slots, &gpus)?;
+        skipped.iter().for_each(|reason| output::tell(&format!("note: not used: {reason}")));
         Ok((slots, gpus))
     }
 
@@ -200,9 +177,9 @@ pub(super) fn end_leftovers(layout: &Layout, history: &History) -> Result<()> {
     Ok(())
 }
 
-/// Says how long `tpe` waits for results, if that leaves slots idle or the search without knowledge.
+/// Says how long the method waits for results, if that leaves slots idle or the search without knowledge.
 pub(super) fn tell_lag(spec: &Spec, history: &History, slots: usize) {
-    if spec.method == Method::Tpe {
+    if spec.method.learns() {
         let lag = search::lag(spec.search_terms(), history, slots.max(1));
         for note in notes_on_lag(lag, slots, Search::resumed(spec.search_terms(), history).len()) {
             output::tell(&format!("note: {note}"));
@@ -210,19 +187,19 @@ pub(super) fn tell_lag(spec: &Spec, history: &History, slots: usize) {
     }
 }
 
-/// Notes about how long `tpe` waits for results.
+/// Notes about how long the method waits for results.
 fn notes_on_lag(lag: u32, slots: usize, trials: Option<u64>) -> Vec<String> {
     let (mut notes, together) = (Vec::new(), lag as usize + 1);
     if together < slots {
         notes.push(format!(
-            "`lag: {lag}` lets only {together} of the {slots} slots train at the same time once `tpe` has started to \
-             learn"
+            "`lag: {lag}` lets only {together} of the {slots} slots train at the same time once the method has started \
+             to learn"
         ));
     }
     let first = u64::from(lag) + search::STARTUP as u64 + 1;
     if let Some(trials) = trials.filter(|trials| 2 * first > *trials) {
         notes.push(format!(
-            "with `lag: {lag}`, `tpe` learns from trial {first} on, but the sweep has only {trials} trials; write a \
+            "with `lag: {lag}`, the method learns from trial {first} on, but the sweep has only {trials} trials; write a \
              smaller `lag` to start earlier"
         ));
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 use super::Nodes;
 use super::adopt::adopt;
 use super::session::Session;
+use crate::agent::GpuRow;
 use crate::agent::service::{FromAgent, Part, ToAgent, Usage};
 use sweep_core::error::Result;
 use sweep_core::history::History;
@@ -21,6 +22,10 @@ pub enum News {
     Joined(SessionId, Event),
     /// Something to tell the user.
     Note(String),
+    /// The same: why a host cannot train.
+    Refused(String),
+    /// What the GPUs of a host do.
+    Gpus { node: String, rows: Vec<GpuRow> },
 }
 
 impl Nodes {
@@ -75,7 +80,7 @@ impl Nodes {
         if program != ours {
             let why = format!("it is {program}, and this is {ours}");
             self.controller.end(id, why.clone());
-            return vec![News::Note(format!("an agent is refused: {why}; install the same version on all hosts"))];
+            return vec![News::Refused(format!("an agent is refused: {why}; install the same version on all hosts"))];
         }
         let session = Session::open(link, &self.layout, repeats);
         session.send(ToAgent::Sweep(Box::new(self.cluster.terms.clone())));
@@ -107,7 +112,7 @@ impl Nodes {
             FromAgent::Cannot { reason } => {
                 self.controller.end(id, "the sweep cannot run there");
                 self.sessions.remove(&id);
-                Ok(vec![News::Note(format!("an agent cannot run this sweep: {reason}"))])
+                Ok(vec![News::Refused(format!("an agent cannot run this sweep: {reason}"))])
             }
             FromAgent::Leaving { why } => {
                 let Some(session) = self.sessions.get_mut(&id) else { return Ok(Vec::new()) };
@@ -117,6 +122,10 @@ impl Nodes {
                     vec![News::Note(format!("{node} leaves: {why}")), News::Event(Event::Leaving { node })]
                 }))
             }
+            FromAgent::Note { text } => {
+                let node = self.sessions.get(&id).and_then(|session| session.node.clone());
+                Ok(vec![News::Note(format!("{}: {text}", node.unwrap_or("an agent".into())))])
+            }
             word => Ok(self.word(id, word)),
         }
     }
@@ -124,16 +133,17 @@ impl Nodes {
     /// Takes a word about a slot.
     fn word(&mut self, id: SessionId, word: FromAgent) -> Vec<News> {
         let Some(session) = self.sessions.get_mut(&id) else { return Vec::new() };
-        if session.node.is_none() {
+        let Some(node) = &session.node else {
             session.early.push(word);
             return Vec::new();
+        };
+        if let FromAgent::Gpus { rows } = word {
+            return vec![News::Gpus { node: node.clone(), rows }];
         }
-        if let FromAgent::Said { message: FromTrainer::Unwritable { attempt, reason }, .. } = &word
-            && let Some(node) = session.node.clone()
-        {
+        if let FromAgent::Said { message: FromTrainer::Unwritable { attempt, reason }, .. } = &word {
             // The next trial would have the same problem there, and on no other host.
             let note = format!("{node}: {attempt} cannot be saved: {reason}; it gets no more trials");
-            return vec![News::Note(note), News::Event(Event::Leaving { node })];
+            return vec![News::Note(note), News::Event(Event::Leaving { node: node.clone() })];
         }
         let slot = word.slot().and_then(|slot| session.slots.get(slot.0)).copied();
         let event = match (slot, &word) {

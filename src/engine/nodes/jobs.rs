@@ -37,7 +37,7 @@ pub async fn start(cluster: &Cluster, layout: &Layout) -> Result<Option<Jobs>> {
     let (Some(wanted), Some(address)) = (cluster.targets.iter().find_map(wanted), &cluster.listen) else {
         return Ok(None);
     };
-    let submission = submission(cluster.id.clone(), layout, address, &cluster.own, &cluster.start, &wanted);
+    let submission = submission(cluster.id.clone(), layout, address, cluster.own.program(), &cluster.start, &wanted);
     Jobs::start(Slurm::new(submission, cluster.variables.clone()), wanted.nodes).await.map(Some)
 }
 

@@ -4,6 +4,8 @@ mod adopt;
 mod dial;
 mod hear;
 mod jobs;
+mod join;
+mod prepare;
 mod session;
 mod target;
 
@@ -16,7 +18,9 @@ use tokio::sync::mpsc;
 
 use crate::agent::ToHost;
 use crate::agent::service::{FromAgent, Receiver, Terms, ToAgent};
+use crate::hosts::Own;
 use crate::slurm::{BY_ITSELF, Change, Jobs};
+use join::Joins;
 use session::Session;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::trial::TrialId;
@@ -27,6 +31,7 @@ use sweep_store::Layout;
 
 pub use hear::News;
 pub use jobs::submission;
+pub use prepare::Prepared;
 pub use target::{Start, Target};
 
 /// Maximum number of messages from agents that wait for the engine.
@@ -50,8 +55,10 @@ pub struct Cluster {
     pub slots: usize,
     /// The file that tells agents where this controller listens, if it does.
     pub listen: Option<PathBuf>,
-    /// This program, which jobs start at the same path.
-    pub own: PathBuf,
+    /// This program, which jobs start at the same path, and which hosts by ssh are given if they lack it.
+    pub own: Own,
+    /// Data that hosts by ssh are given, by absolute paths.
+    pub sync: Vec<PathBuf>,
     /// Names of this process's environment variables.
     pub variables: Vec<String>,
 }
@@ -75,6 +82,8 @@ pub struct Nodes {
     dialers: Vec<(Target, tokio::task::JoinHandle<()>)>,
     /// Jobs of Slurm, if there are any.
     jobs: Option<Jobs>,
+    /// Hosts that were asked to join.
+    joins: Joins,
     /// What goes wrong with the commands.
     problems: mpsc::UnboundedReceiver<(String, String)>,
     problem: mpsc::UnboundedSender<(String, String)>,
@@ -112,6 +121,7 @@ impl Nodes {
             joined: BTreeMap::new(),
             dialers: Vec::new(),
             jobs,
+            joins: Joins::default(),
             problems,
             problem,
             told: HashMap::new(),
@@ -127,9 +137,7 @@ impl Nodes {
     /// Starts agents there, too.
     pub fn start(&mut self, targets: Vec<Target>) {
         for target in targets {
-            let is_there =
-                |(other, task): &(Target, tokio::task::JoinHandle<()>)| *other == target && !task.is_finished();
-            if matches!(target, Target::Slurm(_)) || self.dialers.iter().any(is_there) {
+            if matches!(target, Target::Slurm(_)) || self.dials(&target) {
                 continue;
             }
             let dialer = dial::Dialer {
@@ -143,17 +151,24 @@ impl Nodes {
         }
     }
 
+    /// Whether an agent is there, or is started again and again.
+    fn dials(&self, target: &Target) -> bool {
+        self.dialers.iter().any(|(other, task)| other == target && !task.is_finished())
+    }
+
     /// Whether agents may still join.
     pub fn expects(&self) -> bool {
         // A host that is there and of no use is not waited for.
         let dialing = self.dialers.iter().filter(|(_, task)| !task.is_finished()).count();
-        dialing > self.joined.len() || self.jobs.as_ref().is_some_and(Jobs::expects)
+        dialing > self.joined.len() || self.joins.is_open() || self.jobs.as_ref().is_some_and(Jobs::expects)
     }
 
-    /// Waits for something to happen, and puts what it comes to into `news`. Cancellation loses nothing.
-    pub async fn next(&mut self, batch: &mut Vec<(SessionId, Heard<FromAgent>)>, most: usize) -> Option<String> {
-        tokio::select! {
+    /// Waits for something to happen, and puts what agents did into `batch`. Returns what the user is told. Cancellation
+    /// loses nothing.
+    pub async fn next(&mut self, batch: &mut Vec<(SessionId, Heard<FromAgent>)>, most: usize) -> Vec<String> {
+        let note = tokio::select! {
             _ = self.events.recv_many(batch, most) => None,
+            Some(joined) = self.joins.next() => return self.joined(joined),
             Some(change) = jobs::next_of(&mut self.jobs) => match change {
                 Change::Note(note) => Some(note),
                 Change::Ended { agent, word } => match self.joined.get(&agent) {
@@ -168,12 +183,11 @@ impl Nodes {
                 },
             },
             Some((target, problem)) = self.problems.recv() => {
-                if self.told.insert(target.clone(), problem.clone()).as_ref() == Some(&problem) {
-                    return None;
-                }
-                Some(format!("{target}: {problem}; it is tried again"))
+                let is_new = self.told.insert(target.clone(), problem.clone()).as_ref() != Some(&problem);
+                is_new.then(|| format!("{target}: {problem}; it is tried again"))
             }
-        }
+        };
+        note.into_iter().collect()
     }
 
     /// Starts no more agents on a host.
@@ -203,14 +217,15 @@ impl Nodes {
 
     /// Dismisses the agents of hosts that are asked to leave and on which nothing runs any more.
     pub fn dismiss(&mut self, slots: &[Slot]) {
-        for (node, id) in &self.joined {
-            let mut own = slots.iter().filter(|slot| slot.is_on(node)).peekable();
-            let leaves =
-                own.peek().is_some() && own.all(|slot| slot.leaving && slot.is_still() && slot.absent.is_none());
-            if let Some(session) = self.sessions.get_mut(id).filter(|session| leaves && !session.is_leaving) {
+        // Looked at ten times a second, so only the slots of each host are.
+        for id in self.joined.values() {
+            let Some(session) = self.sessions.get_mut(id).filter(|session| !session.is_leaving) else { continue };
+            let own = || session.slots.iter().map(|id| &slots[id.0]);
+            let leaves = |slot: &Slot| slot.leaving && slot.is_still() && slot.absent.is_none();
+            if own().next().is_some() && own().all(leaves) {
+                let again = own().any(|slot| slot.ends.is_some_and(|ends| ends.is_near));
                 session.is_leaving = true;
-                let ends = |slot: &Slot| slot.is_on(node) && slot.ends.is_some_and(|ends| ends.is_near);
-                session.send(ToAgent::Leave { done: false, again: slots.iter().any(ends) });
+                session.send(ToAgent::Leave { done: false, again });
             }
         }
     }

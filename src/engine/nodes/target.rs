@@ -36,6 +36,15 @@ pub struct Start {
     pub brought: BTreeMap<String, String>,
 }
 
+impl Start {
+    /// Takes in where `sweep` is on a host, if it was brought there.
+    pub fn add(&mut self, target: &Target, brought: Option<String>) {
+        if let Target::Ssh(host) = target {
+            self.brought.extend(brought.map(|path| (host.clone(), path)));
+        }
+    }
+}
+
 impl Target {
     /// Parses the value of `--on`: `ssh:gpu1,gpu2`, or `command:` and a command line.
     ///
@@ -72,9 +81,7 @@ impl Target {
             Target::Command(words) => (words[0].clone().into(), words[1..].to_vec()),
             Target::Ssh(host) => {
                 let program = start.brought.get(host).or(start.program.as_ref()).map_or("sweep", String::as_str);
-                let quoted = shlex::try_quote(program).map_or(program.to_owned(), |quoted| quoted.into_owned());
-                let line = format!("exec {quoted} agent --name {host}");
-                ("ssh".into(), hosts::command(host, &start.setup, line))
+                ("ssh".into(), hosts::command(host, &start.setup, &[program, "agent", "--name", host]))
             }
         }
     }

@@ -111,7 +111,7 @@ pub enum Entry {
         /// Folder through which trainers connect to the CUDA MPS daemon, if one runs.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         mps: Option<std::path::PathBuf>,
-        /// For `method: tpe`: a trial's parameters do not depend on the results of this many trials just before it.
+        /// For `tpe` and `bayes`: a trial's parameters do not depend on the results of this many trials just before it.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         lag: Option<u32>,
         /// Where agents were started, besides this machine: `ssh:gpu1`.

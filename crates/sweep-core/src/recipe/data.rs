@@ -18,6 +18,9 @@ pub struct Data {
     /// Which training images are held out before all else, and tested once after the sweep.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub test: Option<HeldOut>,
+    /// The seed that draws which images are held out. `None` if it is the sweep's, as in recipes from before it existed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub split_seed: Option<u64>,
     /// How the values of each channel are shifted and scaled before the first layer.
     #[serde(default, skip_serializing_if = "Normalize::is_none")]
     pub normalize: Normalize,
@@ -82,6 +85,10 @@ pub struct Augment {
     /// The same for CutMix, which takes a rectangle of another image (arXiv 1905.04899).
     #[serde(default, skip_serializing_if = "is_zero")]
     pub cutmix: f64,
+    /// Strength of two random changes of the shape, as a share of the strongest ones (RandAugment, arXiv 1909.13719).
+    /// They are applied together with rotation and scaling.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub rand_augment: f64,
 }
 
 /// Whether a change is off. Recipes from before it existed are then equal to those of today.
@@ -171,9 +178,9 @@ pub enum Order {
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Validation {
-    /// A share of each class's training images, drawn by the sweep's seed. Above 0 and below 1.
+    /// A share of each class's training images, drawn by the seed of the split. Above 0 and below 1.
     Share(f64),
-    /// This number of training images, drawn in proportion from every class by the sweep's seed.
+    /// This number of training images, drawn in proportion from every class by the seed of the split.
     Count(u64),
     /// The data set's own validation images.
     Own,
@@ -181,7 +188,7 @@ pub enum Validation {
     Test,
 }
 
-/// Images that are held out in proportion from every class, drawn by the sweep's seed.
+/// Images that are held out in proportion from every class, drawn by the seed of the split.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HeldOut {

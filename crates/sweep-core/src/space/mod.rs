@@ -189,6 +189,11 @@ impl Space {
         axis.rows.is_some() || self.parameters[axis.members[0]].distribution.is_categorical()
     }
 
+    /// Returns whether a parameter depends on others.
+    pub fn is_conditional(&self) -> bool {
+        self.parameters.iter().any(|parameter| parameter.when.is_some())
+    }
+
     /// Returns the configuration at these quantiles, from 0 to below 1 for each choice. Uniform quantiles give the
     /// distribution of [`Space::draw`]. `place` is called in order, for the choices that the configuration has. `None`
     /// if the configuration is excluded.

@@ -23,7 +23,7 @@ use std::path::Path;
 
 use crate::network::Shape;
 use sweep_core::error::{Error, Exit};
-use sweep_core::recipe::{Resize, Source};
+use sweep_core::recipe::{Fit, Resize, Source};
 
 /// Number of classes that a one-byte label can distinguish.
 const MOST_CLASSES: usize = 256;
@@ -121,17 +121,17 @@ pub fn load(source: &Source) -> Result<Dataset, Error> {
     }
 }
 
-/// Reads an image file as the images of this dataset are read. Returns bytes `[c, h, w]`, where 255 is white. Where the
-/// dataset's images have one size by themselves, the image is cropped and scaled to it.
+/// Reads an image file as the images of this dataset are read. Returns bytes `[c, h, w]`, where 255 is white, and what
+/// was given up. An image of another size is scaled, and cropped unless the dataset says otherwise.
 ///
 /// # Errors
-/// Returns [`Exit::BadData`] if the file is no image or cannot have the shape.
-pub fn image(source: &Source, shape: Shape, file: &Path) -> Result<Vec<u8>, Error> {
-    let resize = match source {
-        Source::Folder { resize, .. } => *resize,
-        _ => None,
+/// Returns why the file cannot be used. The text follows the name of the file.
+pub fn image(source: &Source, shape: Shape, file: &Path) -> Result<(Vec<u8>, Vec<String>), String> {
+    let fit = match source {
+        Source::Folder { resize: Some(resize), .. } => resize.fit,
+        _ => Fit::Crop,
     };
-    folder::image(file, shape, resize)
+    folder::image(file, shape, fit)
 }
 
 /// Returns an error for unusable data: where it is, what is wrong, and what to do.

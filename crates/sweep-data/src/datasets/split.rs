@@ -24,7 +24,8 @@ pub struct Split {
     pub test: Vec<u32>,
 }
 
-/// Divides the images as `data` specifies. The result depends only on the arguments. `train_examples` does not change
+/// Divides the images as `data` specifies. `seed` is the sweep's, which draws the split unless the data has a seed for
+/// it. The result depends only on the arguments. `train_examples` does not change
 /// what is held out, and a smaller value selects a subset of what a larger one does.
 ///
 /// # Errors
@@ -32,7 +33,7 @@ pub struct Split {
 /// returns one if the split needs test images and there are none.
 pub fn split(dataset: &Dataset, data: &Data, seed: u64) -> Result<Split, Error> {
     let names = &dataset.info.classes;
-    let mut classes = drawn(&dataset.train.labels, names.len(), seed)?;
+    let mut classes = drawn(&dataset.train.labels, names.len(), data.split_seed.unwrap_or(seed))?;
     // This comes first, so that no other setting changes what is tested.
     let test = match data.test {
         Some(HeldOut::Share(share)) => hold_out(&mut classes, share, names, "test")?,
@@ -212,6 +213,7 @@ mod tests {
 
     fn data(validation: Validation, train_examples: Option<u64>) -> Data {
         Data {
+            split_seed: None,
             source: Source::Digits,
             validation,
             train_examples,
@@ -271,6 +273,8 @@ mod tests {
     fn the_seed_alone_decides_the_split() {
         let dataset = dataset(&[50, 50], 0);
         let drawn = |seed| split(&dataset, &share(0.2), seed).unwrap();
+        let fixed = Data { split_seed: Some(1), ..share(0.2) };
+        assert_eq!(split(&dataset, &fixed, 2).unwrap(), drawn(1), "the data's own seed goes first");
         assert_eq!(drawn(7), drawn(7));
         assert_ne!(drawn(7).validation, drawn(8).validation);
     }

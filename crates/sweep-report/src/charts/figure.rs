@@ -1,6 +1,10 @@
 //! A figure before rendering: marks on a page, in pixels of the finished image, with y pointing down.
 
+use std::borrow::Cow;
+
+use deunicode::deunicode_char;
 use plotters::style::{FontStyle, IntoFont};
+use unicode_width::UnicodeWidthChar;
 
 use super::ink::Ink;
 use crate::format::clean;
@@ -108,12 +112,48 @@ pub fn width(text: &str, size: f32) -> f32 {
     width_of(text, size, false)
 }
 
-/// The width of a text that may be bold.
+/// The width of a text that may be bold. Other fonts draw the letters that the embedded one lacks, so that their width is
+/// estimated.
 pub fn width_of(text: &str, size: f32, bold: bool) -> f32 {
     super::paint::register_fonts();
+    if let Cow::Owned(latin) = latin(text) {
+        let columns = text.chars().map(|letter| letter.width().unwrap_or(0) as f32 * LETTER).sum::<f32>();
+        return (columns * size).max(width_of(&latin, size, bold));
+    }
     let style = if bold { FontStyle::Bold } else { FontStyle::Normal };
     let font = (super::paint::FAMILY, f64::from(size * super::paint::EM * 16.0), style).into_font();
     font.box_size(text).map_or(0.0, |(width, _)| width as f32 / 16.0)
+}
+
+/// The estimated width of a letter of another font, as a share of the font size.
+const LETTER: f32 = 0.55;
+
+/// The text in letters that the embedded font has, which is what a PNG shows: others are written as they sound.
+pub fn latin(text: &str) -> Cow<'_, str> {
+    if text.chars().all(super::paint::has) {
+        return Cow::Borrowed(text);
+    }
+    let letter = |letter: char| match deunicode_char(letter) {
+        _ if super::paint::has(letter) => letter.to_string(),
+        Some(sound) if !sound.is_empty() || letter.width() == Some(0) => sound.to_owned(),
+        _ => "?".to_owned(),
+    };
+    Cow::Owned(text.chars().map(letter).collect())
+}
+
+/// A name, shortened in its middle if it does not fit: names in a row often begin alike.
+pub fn fit_name(name: &str, size: f32, room: f32) -> String {
+    let cut = fit(name, size, room);
+    if !cut.ends_with('…') || name.ends_with('…') {
+        return cut;
+    }
+    let kept = cut.chars().count().saturating_sub(1);
+    let letters: Vec<char> = clean(name).chars().collect();
+    let at = |first: usize, last: usize| -> String {
+        letters[..first].iter().chain(&['…']).chain(&letters[letters.len() - last..]).collect()
+    };
+    let halves = (0..=kept).rev().map(|kept| at(kept.div_ceil(2), kept / 2));
+    halves.into_iter().find(|name| width(name, size) <= room).unwrap_or(cut)
 }
 
 /// The text, shortened with an ellipsis if it does not fit.
@@ -150,6 +190,23 @@ mod tests {
         assert!(width(&cut, SMALL) > 280.0, "most of the room is used: {cut}");
         assert_eq!(fit("short", SMALL, 300.0), "short");
         assert_eq!(fit("none", SMALL, 1.0), "");
+    }
+
+    #[test]
+    fn a_name_that_is_too_long_keeps_both_of_its_ends() {
+        let cut = fit_name("a_parameter_with_a_long_name_23", SMALL, 90.0);
+        assert!(cut.starts_with("a_par") && cut.ends_with("23") && cut.contains('…'), "{cut}");
+        assert!(width(&cut, SMALL) <= 90.0, "{cut}");
+        assert_eq!(fit_name("short", SMALL, 90.0), "short");
+        assert_eq!(fit_name("none", SMALL, 1.0), "");
+    }
+
+    #[test]
+    fn letters_that_the_font_lacks_are_written_as_they_sound_and_have_a_width() {
+        assert_eq!(latin("dropout β 0.2 × ½"), "dropout β 0.2 × ½");
+        assert_eq!(latin("скорость"), "skorost'");
+        assert!(latin("学習率").is_ascii() && latin("🚀").is_ascii(), "{} {}", latin("学習率"), latin("🚀"));
+        assert!(width("学習率", SMALL) >= 3.0 * SMALL, "{}", width("学習率", SMALL));
     }
 
     #[test]

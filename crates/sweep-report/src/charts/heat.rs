@@ -1,6 +1,6 @@
 //! The strongest interactions of two parameters, as heat maps.
 
-use super::figure::{Figure, SMALL, Side, fit, width_of};
+use super::figure::{Figure, SMALL, Side, fit, fit_name, width, width_of};
 use super::ink::Ink;
 use crate::effects::{Cell, Effects, Pair};
 use crate::format;
@@ -18,7 +18,10 @@ pub fn interactions(effects: &Effects) -> Option<Figure> {
     figure.bold((24.0, 25.0), "Interactions", 15.0, Ink::Text, Side::Start);
     let mean = if effects.metric.log { "geometric mean" } else { "mean" };
     let capped = match effects.metric.cap() {
-        Some(cap) => format!("; values capped at {}", format::value(&effects.metric.name, Some(cap))),
+        Some(cap) => {
+            let sign = bound(effects.metric.goal);
+            format!("; {sign}: with values capped at {}", format::value(&effects.metric.name, Some(cap)))
+        }
         None => String::new(),
     };
     let note = format!("{mean} {} (number of trials); a stronger color is better{capped}", effects.metric.words);
@@ -31,9 +34,10 @@ pub fn interactions(effects: &Effects) -> Option<Figure> {
 
 fn map(figure: &mut Figure, effects: &Effects, pair: &Pair, left: f32) {
     let (first, second) = (&effects.factors[pair.factors.0], &effects.factors[pair.factors.1]);
-    let title = format!("{} × {}", first.name, second.name);
-    let share = format!(" explains {:.0}% beyond each alone", pair.share * 100.0);
-    figure.bold((left, 58.0), fit(&(title + &share), 12.0, 432.0), 12.0, Ink::Text, Side::Start);
+    let share = format!("explains {:.0}% beyond each alone", pair.share * 100.0);
+    let room = (432.0 - width_of(&format!(" ×  {share}"), 12.0, true)) / 2.0;
+    let [one, other] = [first, second].map(|factor| fit_name(&factor.name, 12.0, room / 1.08));
+    figure.bold((left, 58.0), format!("{one} × {other} {share}"), 12.0, Ink::Text, Side::Start);
     let start = left + 108.0;
     let wide = (324.0 / second.levels.len() as f32).min(108.0);
     let means = || pair.cells.iter().flatten().flatten().map(|cell| cell.mean);
@@ -49,7 +53,8 @@ fn map(figure: &mut Figure, effects: &Effects, pair: &Pair, left: f32) {
             let x = start + wide * column as f32;
             let middle = (x + wide / 2.0, y + ROW / 2.0);
             let Some(Cell { mean, trials, capped }) = cell else {
-                figure.text(middle, fit("never tried", SMALL, wide - 4.0), SMALL, Ink::Soft, Side::Middle);
+                let said = if width("never tried", SMALL) <= wide - 4.0 { "never tried" } else { "–" };
+                figure.text(middle, said, SMALL, Ink::Soft, Side::Middle);
                 continue;
             };
             let good = if high > low { (mean - low) / (high - low) } else { 0.5 };
@@ -59,28 +64,24 @@ fn map(figure: &mut Figure, effects: &Effects, pair: &Pair, left: f32) {
             figure.area((x + 1.0, y + 1.0), (x + wide - 1.0, y + ROW - 1.0), ink);
             let said = format::value(&effects.metric.name, Some(mean));
             // With capped values, it is not the mean but a bound of it.
-            let said = match (capped, effects.metric.goal) {
-                (false, _) => said,
-                (true, Goal::Minimize) => format!("≥ {said}"),
-                (true, Goal::Maximize) => format!("≤ {said}"),
-            };
-            let whole = format!("{said} ({trials})");
-            let fits = super::figure::width(&whole, SMALL) <= wide - 6.0;
-            figure.text(
-                middle,
-                fit(if fits { &whole } else { &said }, SMALL, wide - 4.0),
-                SMALL,
-                ink.beside(),
-                Side::Middle,
-            );
+            let sign = bound(effects.metric.goal);
+            let said = if *capped { format!("{sign} {said}") } else { said };
+            // A number that is cut would be another one.
+            let short = format::significant(mean, 2);
+            let texts = [format!("{said} ({trials})"), said, if *capped { format!("{sign} {short}") } else { short }];
+            let fitting = texts.into_iter().find(|text| width(text, SMALL) <= wide - 6.0).unwrap_or_default();
+            figure.text(middle, fitting, SMALL, ink.beside(), Side::Middle);
         }
     }
     let bottom = TOP + ROW * pair.cells.len() as f32 + 14.0;
-    figure.text(
-        (start, bottom),
-        format!("down: {}, across: {}", first.name, second.name),
-        SMALL,
-        Ink::Soft,
-        Side::Start,
-    );
+    let [down, across] = [first, second].map(|factor| fit_name(&factor.name, SMALL, 120.0));
+    figure.text((start, bottom), format!("down: {down}, across: {across}"), SMALL, Ink::Soft, Side::Start);
+}
+
+/// The sign before a mean of values of which some are capped on the bad side.
+fn bound(goal: Goal) -> &'static str {
+    match goal {
+        Goal::Minimize => "≥",
+        Goal::Maximize => "≤",
+    }
 }

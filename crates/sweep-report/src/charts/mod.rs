@@ -7,6 +7,8 @@ mod effects;
 mod figure;
 mod heat;
 mod ink;
+#[cfg(test)]
+pub mod layout;
 mod paint;
 mod panel;
 mod parallel;

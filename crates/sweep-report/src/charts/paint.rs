@@ -3,15 +3,16 @@
 //! No system font is needed. The binary embeds Inter (font/OFL.txt), reduced to Latin and Greek letters.
 
 use std::fmt::Write;
-use std::sync::Once;
+use std::sync::{LazyLock, Once};
 
+use ab_glyph::{Font, FontRef};
 use image::codecs::png::{CompressionType, FilterType, PngEncoder};
 use image::{ExtendedColorType, ImageEncoder};
 use plotters::backend::{BitMapBackend, DrawingBackend, SVGBackend};
 use plotters::style::text_anchor::{HPos, Pos, VPos};
 use plotters::style::{Color, FontStyle, IntoTextStyle, RGBColor, ShapeStyle, TextStyle, register_font};
 
-use super::figure::{Figure, Mark, Point, Side};
+use super::figure::{Figure, Mark, Point, Side, latin};
 use super::ink::Ink;
 
 /// Fonts in an SVG: Inter if it is installed, otherwise the browser's own.
@@ -66,7 +67,7 @@ pub fn svg(figure: &Figure) -> String {
     )
 }
 
-/// Gives each text of an SVG the length that it has in the embedded font. Where Inter is not installed, the browser then
+/// Gives each text of an SVG the length that it has in the embedded font, if that has all of its letters. Where Inter is not installed, the browser then
 /// squeezes or stretches its own font, and no text runs into the next one.
 fn with_lengths(body: &str, figure: &Figure) -> String {
     let mut texts = figure.marks.iter().filter_map(|mark| match mark {
@@ -77,7 +78,8 @@ fn with_lengths(body: &str, figure: &Figure) -> String {
     for (at, part) in body.split("<text ").enumerate() {
         if at > 0 {
             written.push_str("<text ");
-            if let Some((text, size, bold)) = texts.next().filter(|(text, ..)| text.chars().count() > 1) {
+            let is_inter = |text: &str| text.chars().count() > 1 && text.chars().all(has);
+            if let Some((text, size, bold)) = texts.next().filter(|(text, ..)| is_inter(text)) {
                 let length = super::figure::width_of(text, size, bold) * UNITS;
                 let _ = write!(written, "textLength=\"{length:.0}\" lengthAdjust=\"spacingAndGlyphs\" ");
             }
@@ -106,7 +108,7 @@ pub fn png(figure: &Figure) -> Vec<u8> {
                 // plotters centers the bounding box of the letters. Browsers center letters such as x.
                 let at = pixel((*x, y + size * 0.16), DENSITY);
                 let mut backend = BitMapBackend::with_buffer(&mut grid.bytes, (width, height));
-                never(backend.draw_text(text, &text_style(mark, DENSITY), at));
+                never(backend.draw_text(&latin(text), &text_style(mark, DENSITY), at));
             }
         }
     }
@@ -117,12 +119,21 @@ pub fn png(figure: &Figure) -> Vec<u8> {
     file
 }
 
+const REGULAR: &[u8] = include_bytes!("font/Inter-Regular.ttf");
+const BOLD: &[u8] = include_bytes!("font/Inter-SemiBold.ttf");
+
+/// Whether the embedded font has a letter.
+pub fn has(letter: char) -> bool {
+    static FONT: LazyLock<FontRef> = LazyLock::new(|| FontRef::try_from_slice(REGULAR).expect("the font is whole"));
+    letter.is_ascii() || FONT.glyph_id(letter).0 != 0
+}
+
 /// Registers the embedded font with plotters.
 pub fn register_fonts() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {
-        let regular = register_font(FAMILY, FontStyle::Normal, include_bytes!("font/Inter-Regular.ttf"));
-        let bold = register_font(FAMILY, FontStyle::Bold, include_bytes!("font/Inter-SemiBold.ttf"));
+        let regular = register_font(FAMILY, FontStyle::Normal, REGULAR);
+        let bold = register_font(FAMILY, FontStyle::Bold, BOLD);
         assert!(regular.is_ok() && bold.is_ok(), "the embedded fonts are whole");
     });
 }

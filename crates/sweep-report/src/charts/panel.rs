@@ -3,14 +3,16 @@
 use std::ops::RangeInclusive;
 
 use super::axis::Axis;
-use super::figure::{Figure, Point, SMALL, Side, fit};
+use super::figure::{Figure, Point, SMALL, Side, fit, width};
 use super::ink::Ink;
 use super::validation::thinned;
 use crate::format::{percent, significant};
 use sweep_core::trial::EpochMetrics;
 
 /// Maximum number of points of a curve. A chart is less than a thousand pixels wide.
-const POINTS: usize = 1000;
+pub const POINTS: usize = 1000;
+/// Room for the numbers of the vertical axis, in pixels. A panel whose numbers are wider is narrower.
+const NUMBERS: f32 = 52.0;
 
 /// The quantity that a panel shows.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -110,8 +112,10 @@ impl<'a> Panel<'a> {
         epochs: Axis,
         values: Axis,
     ) -> Panel<'a> {
-        let panel = Panel { quantity, left, right, top, bottom, epochs, values };
-        panel.draw_axes(figure);
+        let mut panel = Panel { quantity, left, right, top, bottom, epochs, values };
+        let widest = panel.values.ticks.iter().map(|tick| width(&quantity.tick(&panel.values, *tick), SMALL));
+        panel.left += (widest.fold(0.0, f32::max) - NUMBERS).max(0.0);
+        panel.draw_axes(figure, left);
         panel
     }
 
@@ -120,16 +124,11 @@ impl<'a> Panel<'a> {
         figure.line(points.iter().map(|&(epoch, value)| self.place(epoch, value)).collect(), ink, width);
     }
 
-    fn draw_axes(&self, figure: &mut Figure) {
+    /// Draws the axes. The title begins at `start`, whatever room the numbers need.
+    fn draw_axes(&self, figure: &mut Figure, start: f32) {
         let scale = if self.values.log { " (logarithmic)" } else { "" };
         let title = format!("{}{scale}", self.quantity.title());
-        figure.bold(
-            (self.left, self.top - 30.0),
-            fit(&title, 12.0, self.right - self.left),
-            12.0,
-            Ink::Text,
-            Side::Start,
-        );
+        figure.bold((start, self.top - 30.0), fit(&title, 12.0, self.right - start), 12.0, Ink::Text, Side::Start);
         for &tick in &self.values.ticks {
             let y = self.y(tick);
             figure.line(vec![(self.left, y), (self.right, y)], Ink::Grid, 1.0);
@@ -140,7 +139,7 @@ impl<'a> Panel<'a> {
         for &tick in &self.epochs.ticks {
             let x = self.x(tick);
             figure.line(vec![(x, self.bottom), (x, self.bottom + 4.0)], Ink::Soft, 1.0);
-            figure.text((x, self.bottom + 13.0), format!("{tick}"), SMALL, Ink::Soft, Side::Middle);
+            figure.text((x, self.bottom + 13.0), epoch_label(tick), SMALL, Ink::Soft, Side::Middle);
         }
         figure.text((self.right, self.bottom + 29.0), "epoch", SMALL, Ink::Soft, Side::End);
         if let Some(most) = self.values.beyond {
@@ -196,7 +195,7 @@ impl<'a> Panel<'a> {
 
     /// Draws a label at an epoch, within the panel.
     fn label(&self, figure: &mut Figure, epoch: u32, y: f32, label: &str, ink: Ink) {
-        let half = super::figure::width(label, SMALL) / 2.0;
+        let half = width(label, SMALL) / 2.0;
         let at = self.x(f64::from(epoch)).min(self.right - half).max(self.left + half);
         figure.text((at, y), label, SMALL, ink, Side::Middle);
     }
@@ -223,6 +222,15 @@ impl<'a> Panel<'a> {
         // Reserves space above the curves for the label of the best epoch.
         let top = self.top + 10.0;
         self.bottom - self.values.share(value) as f32 * (self.bottom - top)
+    }
+}
+
+/// The number of an epoch, in thousands or millions if it is long.
+fn epoch_label(epoch: f64) -> String {
+    match epoch {
+        1e6.. => format!("{}M", epoch / 1e6),
+        1e5.. => format!("{}k", epoch / 1e3),
+        _ => epoch.to_string(),
     }
 }
 

@@ -1,7 +1,7 @@
 //! Parallel coordinates: every configuration as a line through its parameter values to its result.
 
 use super::axis::Axis;
-use super::figure::{Figure, SMALL, Side, fit, width, width_of};
+use super::figure::{Figure, SMALL, Side, fit, fit_name, width, width_of};
 use super::ink::Ink;
 use super::validation::{HIGHLIGHTS, thinned};
 use crate::effects::Effects;
@@ -13,7 +13,8 @@ const TITLE: &str = "Parameters and results";
 const SETTINGS: usize = 7;
 /// Maximum number of background lines.
 const LINES: usize = 300;
-/// Share of the configurations that are highlighted as the best, up to [`MOST_BEST`].
+/// Share of the configurations that are highlighted as the best, up to [`MOST_BEST`], and at least those that have a
+/// color in the other charts.
 const BEST: f64 = 0.1;
 const MOST_BEST: usize = 30;
 const SPAN: (f32, f32) = (86.0, 330.0);
@@ -47,7 +48,7 @@ struct Coordinates<'a> {
 impl Coordinates<'_> {
     fn new(effects: &Effects) -> Coordinates<'_> {
         let count = effects.metric.values.len();
-        let best = ((count as f64 * BEST).ceil() as usize).clamp(1, MOST_BEST);
+        let best = ((count as f64 * BEST).ceil() as usize).clamp(HIGHLIGHTS.len().min(count.max(1)), MOST_BEST);
         // The most important parameters are next to the result.
         let mut shown: Vec<usize> = effects.order().into_iter().take(SETTINGS).collect();
         shown.reverse();
@@ -93,14 +94,20 @@ impl Coordinates<'_> {
 
     fn draw_head(&self, figure: &mut Figure) {
         figure.bold((24.0, 25.0), TITLE, 15.0, Ink::Text, Side::Start);
-        let note = match self.count {
-            1 => "1 configuration".to_owned(),
-            count => format!(
-                "one line for each of {} configurations; the best {} in color, the first five as in the other charts",
+        let mut note = match (self.count, self.best) {
+            (1, _) => "1 configuration".to_owned(),
+            (count, best) if count == best => {
+                format!("one line for each of {count} configurations, in color as in the other charts")
+            }
+            (count, best) => format!(
+                "one line for each of {} configurations; the best {best} in color, the first five as in the other charts",
                 format::count(count as u64),
-                self.best
             ),
         };
+        let (shown, all) = (self.shown.len(), self.effects.factors.len() + self.effects.too_many.len());
+        if shown < all {
+            note += &format!("; {shown} of {all} parameters");
+        }
         figure.text((38.0 + width_of(TITLE, 15.0, true), 26.0), note, 12.0, Ink::Soft, Side::Start);
     }
 
@@ -121,7 +128,7 @@ impl Coordinates<'_> {
         for (at, &index) in self.shown.iter().enumerate() {
             let (x, factor) = (self.x(at), &self.effects.factors[index]);
             figure.line(vec![(x, top), (x, bottom)], Ink::Soft, 1.0);
-            let name = fit(&factor.name, 12.0, self.step - 8.0);
+            let name = fit_name(&factor.name, 12.0, (self.step - 12.0).min(2.0 * x - 12.0) / 1.08);
             figure.bold((x, top - 22.0), name, 12.0, Ink::Text, Side::Middle);
             for (level, name) in factor.levels.iter().enumerate() {
                 let label = fit(name, SMALL, (self.step - 16.0).min(70.0));

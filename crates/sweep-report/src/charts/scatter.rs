@@ -44,13 +44,17 @@ pub fn gap(ranking: &Ranking) -> Option<Figure> {
     for &point in thinned(&points, DOTS).iter().rev() {
         figure.dot(place(point), 3.0, Ink::Faint);
     }
-    for (best, ink) in ranking.placed.iter().zip(HIGHLIGHTS).rev() {
-        if let Some(point) = point(best) {
-            let (x, y) = place(point);
-            figure.dot((x, y), 4.5, ink);
-            let side = if x > right - 50.0 { (x - 8.0, Side::End) } else { (x + 8.0, Side::Start) };
-            figure.bold((side.0, y - 8.0), best.trial.id.to_string(), SMALL, ink, side.1);
-        }
+    let colored = || ranking.placed.iter().zip(HIGHLIGHTS).filter_map(|(best, ink)| Some((best, point(best)?, ink)));
+    for (_, point, ink) in colored().collect::<Vec<_>>().into_iter().rev() {
+        figure.dot(place(point), 4.5, ink);
+    }
+    // Dots of the best trials lie close together: labels beside them would overlap.
+    let mut x = left;
+    for (best, _, ink) in colored() {
+        let name = best.trial.id.to_string();
+        figure.dot((x + 4.5, bottom + 30.0), 4.5, ink);
+        figure.bold((x + 14.0, bottom + 30.0), &name, SMALL, ink, Side::Start);
+        x += 14.0 + width_of(&name, SMALL, true) + 14.0;
     }
     Some(figure)
 }

@@ -3,7 +3,8 @@
 
 use super::figure::{Figure, Side, fit, width, width_of};
 use super::ink::Ink;
-use super::panel::{Panel, Quantity};
+use super::panel::{POINTS, Panel, Quantity};
+use super::validation::thinned;
 use crate::format;
 use sweep_core::history::TrialRecord;
 use sweep_core::trial::{EpochMetrics, METRICS, Metric};
@@ -64,8 +65,8 @@ fn program(heading: &Heading, trial: &TrialRecord, metric: &Metric, named: &[&st
         panel(&mut figure, *quantity, (place(at), WIDE), &trial.curve, (best, heading.onset));
     }
     for (at, name) in named.iter().enumerate() {
-        let points: Vec<(f64, f64)> =
-            points(trial, name).into_iter().map(|(epoch, value)| (f64::from(epoch), value)).collect();
+        let points = thinned(&points(trial, name), POINTS).into_iter();
+        let points: Vec<(f64, f64)> = points.map(|(epoch, value)| (f64::from(epoch), value)).collect();
         let (left, top) = place(usual.len() + at);
         let last = trial.curve.last().map_or(1, |epoch| epoch.epoch);
         let frame = ((left, top), (left + WIDE, top + HIGH));

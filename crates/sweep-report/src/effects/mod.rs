@@ -168,18 +168,19 @@ impl Effects {
             ));
         }
         if self.broken > 0 {
-            let many = if self.broken == 1 { "configuration" } else { "configurations" };
+            let (many, are) = if self.broken == 1 { ("configuration", "is") } else { ("configurations", "are") };
             remarks.push(format!(
                 "{} {many} whose results mean nothing (diverged, stuck, evaluated wrongly, or cut while validation was \
-                 still flat) are left out of all effects.",
+                 still flat) {are} left out of all effects.",
                 format::count(self.broken as u64)
             ));
         }
         let capped = self.metric.capped.iter().filter(|capped| **capped).count();
         if capped > 0 {
-            let plural = if capped == 1 { "value was" } else { "values were" };
+            let (values, is, it) =
+                if capped == 1 { ("value was", "it is", "it") } else { ("values were", "they are", "them") };
             remarks.push(format!(
-                "{} {plural} so far out that they are capped at {}. Effects and charts show them at the cap.",
+                "{} {values} so far out that {is} capped at {}. Effects and charts show {it} at the cap.",
                 format::count(capped as u64),
                 format::value(&self.metric.name, self.metric.cap())
             ));
@@ -249,7 +250,82 @@ fn untried(spec: &Spec, factors: &[Factor], tried: &[&Settings], observed: (&[f6
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::charts::layout::texts;
+    use crate::charts::{self, interactions};
     use crate::ranking::{groups, setting_names};
+    use sweep_core::history::Entry;
+    use sweep_core::trial::Outcome;
+
+    /// The effects in a sweep with these entries.
+    fn effects(entries: &[Entry]) -> Effects {
+        let (spec, history) = (sweep_sample::spec(), sweep_sample::apply(entries));
+        let ranking = Ranking::new(&history, &spec.metric);
+        let groups = groups(&ranking, &spec.metric);
+        let tried: Vec<&Settings> = history.trials.iter().map(|trial| &trial.settings).collect();
+        let all = |_: &Group| true;
+        Effects::new(&spec, &groups, &ranking, &tried, &setting_names(&history), (all, all)).expect("settings vary")
+    }
+
+    /// The entries of a sweep with these parameters, whose trials reach these losses.
+    fn reached(trials: impl IntoIterator<Item = (serde_json::Value, f64)>) -> Vec<Entry> {
+        let mut entries = sweep_sample::beginning("reached");
+        for (number, (settings, loss)) in (1..).zip(trials) {
+            let mut attempt = sweep_sample::attempt(number, 1, &sweep_sample::settings(settings), 0, 1);
+            if let Some(Entry::Epoch { metrics, .. }) = attempt.last_mut() {
+                metrics.val_loss = Some(loss);
+            }
+            entries.extend(attempt);
+            entries.push(sweep_sample::ended(number, 1, Outcome::Finished));
+        }
+        entries
+    }
+
+    #[test]
+    fn a_mean_with_a_capped_value_is_marked_as_a_bound_and_a_remark_says_where_the_cap_is() {
+        // One trial in 24 is far out. Both parameters matter only together, so that they interact.
+        let loss = |at: usize| 1.0 + 0.01 * (at % 7) as f64 + if at % 2 == at / 2 % 2 { 0.5 } else { 0.0 };
+        let trial =
+            |at: usize| (serde_json::json!({"a": at % 2, "b": at / 2 % 2}), if at == 9 { 40.0 } else { loss(at) });
+        // Every trial is a configuration of its own.
+        let trials = (0..24).map(trial).enumerate().map(|(at, (mut settings, loss))| {
+            settings["c"] = at.into();
+            (settings, loss)
+        });
+        let effects = effects(&reached(trials));
+        let cap = format::value("val_loss", effects.metric.cap());
+        let remark = effects.remarks().into_iter().find(|remark| remark.contains("capped")).expect("it is said");
+        let expected =
+            format!("1 value was so far out that it is capped at {cap}. Effects and charts show it at the cap.");
+        assert_eq!(remark, expected);
+        let map = interactions(&effects).expect("a and b interact");
+        let texts = texts(&map);
+        let bounds = texts.iter().filter(|text| text.starts_with("≥ ")).count();
+        assert!((1..=2).contains(&bounds), "one cell a map contains the capped value: {texts:?}");
+        assert!(texts.iter().any(|text| text.ends_with(&format!("≥: with values capped at {cap}"))), "{texts:?}");
+    }
+
+    #[test]
+    fn with_24_parameters_and_300_levels_charts_stay_small_and_say_what_they_leave_out() {
+        let trials = (0..300).map(|at: usize| {
+            let mut settings = Settings::new();
+            for parameter in 0..23 {
+                let level = (at * (2 * parameter + 3) + at / (parameter + 2)) % 3;
+                settings.insert(format!("parameter_{parameter}"), format!("level {level}").into());
+            }
+            settings.insert("text".into(), format!("{}{at}", "x".repeat(1000)).into());
+            let first = settings["parameter_5"] == "level 1";
+            (settings.into(), 1.0 + if first { 1.0 } else { 0.0 } + 0.001 * (at % 17) as f64)
+        });
+        let effects = effects(&reached(trials));
+        assert_eq!(effects.factors[effects.order()[0]].name, "parameter_5");
+        let remarks = effects.remarks();
+        assert!(remarks.contains(&"Too many different values to compare: text.".to_owned()), "{remarks:?}");
+        let (chart, parallel) = (charts::effects(&effects).expect("effects"), charts::parallel(&effects));
+        assert!(chart.size.1 < 1000 && parallel.size.1 < 1000, "{:?} {:?}", chart.size, parallel.size);
+        let said = texts(&chart);
+        assert!(said.iter().any(|text| text.contains("the 10 most important of 24 parameters")), "{said:?}");
+        assert!(effects.drivers().iter().all(|line| line.len() < 400), "{:?}", effects.drivers());
+    }
 
     #[test]
     fn what_drives_a_sweep_is_what_its_formula_says() {
@@ -262,13 +338,7 @@ mod tests {
             entries.extend(sweep_sample::attempt(number, 1, &sweep_sample::settings(settings), 0, 30));
             entries.push(sweep_sample::ended(number, 1, sweep_core::trial::Outcome::Finished));
         }
-        let (spec, history) = (sweep_sample::spec(), sweep_sample::apply(&entries));
-        let ranking = Ranking::new(&history, &spec.metric);
-        let groups = groups(&ranking, &spec.metric);
-        let tried: Vec<&Settings> = history.trials.iter().map(|trial| &trial.settings).collect();
-        let all = |_: &Group| true;
-        let effects = Effects::new(&spec, &groups, &ranking, &tried, &setting_names(&history), (all, all))
-            .expect("settings vary");
+        let effects = effects(&entries);
         assert_eq!(effects.factors[effects.order()[0]].name, "dropout");
         let gap = effects.gap.as_ref().expect("it was measured").drivers(&effects.factors);
         assert!(gap[0].starts_with("dropout: loss gap is lower with 0.4 than with 0.0, by "), "{gap:?}");

@@ -202,6 +202,25 @@ mod tests {
     }
 
     #[test]
+    fn a_new_seed_holds_out_the_same_images_in_every_sweep_that_follows() {
+        let seeds = |text: &str| {
+            let spec = Spec::read(text, "f", Path::new("/nowhere")).unwrap_or_else(|problems| panic!("{problems}")).0;
+            (spec.seed, spec.split_seed())
+        };
+        let text = format!("seed: 18446744073709551615\n{}", sweep_sample::FILE.replacen("seed:", "# seed:", 1));
+        let first = next(&text, &trained(&text, 12, 30));
+        assert_eq!(seeds(&first), (0, u64::MAX), "{first}");
+        let second = next(&first, &trained(&first, 12, 30));
+        assert_eq!(seeds(&second), (1, u64::MAX), "{second}");
+        // Nothing is drawn where the data's own images validate.
+        let own = text.replace("data: {", "data: {validation: test, ");
+        assert!(own != text && !next(&own, &trained(&own, 12, 30)).contains("split_seed"), "{own}");
+        let program =
+            "name: f\nprogram: train.py\nparameters:\n  x: {min: 0.0, max: 1.0}\nmethod: random\nrun_cap: 9\n";
+        assert!(!next(program, &trained(program, 9, 3)).contains("split_seed"));
+    }
+
+    #[test]
     fn trials_of_a_random_search_that_cannot_be_told_apart_are_tried_again() {
         let text = "name: f\nmethod: random\nrun_cap: 20\nparameters:\n  dropout: {distribution: uniform, min: 0.0, max: \
             0.5}\n  batch_norm: {values: [false, true]}\ndata: {set: digits}\nmodel: question\ntraining: {epochs: 30}\n";

@@ -24,7 +24,7 @@ const TIED: usize = 7;
 pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     let mut changes = vec![change(&["name"], format!("{}-next", analysis.spec.name), "")];
     if !analysis.ranking.placed.is_empty() {
-        changes.push(change(&["seed"], analysis.spec.seed.wrapping_add(1), of_seed(analysis)));
+        changes.extend(of_seed(analysis));
     }
     let improving: Vec<Change> = match analysis.spec.network() {
         Some(network) => {
@@ -59,16 +59,22 @@ pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     changes
 }
 
-/// Why the seed changes, and what else changes with it.
-fn of_seed(analysis: &Analysis) -> String {
+/// A new seed, and the old one for the split: the results of both sweeps are then measured on the same images.
+fn of_seed(analysis: &Analysis) -> Vec<Change> {
+    let spec = analysis.spec;
+    let mut changes =
+        vec![change(&["seed"], spec.seed.wrapping_add(1), "A new seed, so that the search draws other values.")];
+    // The split of data that has its own validation images is drawn only where something else is held out or left out.
     let drawn = |network: &Network| {
-        !network.own_validation && !network.fixed.get("validation").is_some_and(serde_json::Value::is_string)
+        let is_own =
+            network.own_validation || network.fixed.get("validation").is_some_and(serde_json::Value::is_string);
+        !is_own || ["test", "train_examples"].iter().any(|name| network.fixed.contains_key(*name))
     };
-    let also = match analysis.spec.network().is_some_and(drawn) {
-        true => " Other images are held out with it: compare within the next sweep, not with the last.",
-        false => "",
-    };
-    format!("A new seed, so that the search draws other values.{also}")
+    if spec.network().is_some_and(drawn) {
+        let reason = "The same images are held out as before, so that the results can be compared.";
+        changes.push(change(&["data", "split_seed"], spec.split_seed(), reason));
+    }
+    changes
 }
 
 /// Names that programs give to their number of epochs.

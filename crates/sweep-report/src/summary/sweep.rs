@@ -34,6 +34,26 @@ pub(super) fn of_sweep(analysis: &Analysis) -> Vec<String> {
     details
 }
 
+/// That every trial so far failed, and why the last one did. `None` if one did not, or if none has ended.
+pub fn hopeless(history: &History) -> Option<String> {
+    let ended = || history.trials.iter().filter(|trial| trial.outcome().is_some());
+    let last = ended().max_by(|a, b| a.ended_at.unwrap_or(0.0).total_cmp(&b.ended_at.unwrap_or(0.0)))?;
+    if !ended().all(TrialRecord::failed) {
+        return None;
+    }
+    let error = format::clean(&last.outcome()?.error()?);
+    Some(match ended().count() {
+        1 => format!("the only trial that ended, {}, failed: {error}", last.id),
+        many => {
+            format!(
+                "all {} trials that ended failed, the last one, {}, with: {error}",
+                format::count(many as u64),
+                last.id
+            )
+        }
+    })
+}
+
 /// The extensions of the sweep, one sentence each.
 pub fn extensions(history: &History) -> impl Iterator<Item = String> {
     history.extensions.iter().map(|extension| {

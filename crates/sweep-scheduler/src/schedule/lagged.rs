@@ -1,4 +1,4 @@
-//! Simulates `tpe` on several slots, in virtual time. The configurations must not depend on which trial ends first. The
+//! Simulates `tpe` and `bayes` on several slots, in virtual time. The configurations must not depend on which trial ends first. The
 //! simulation also measures what that independence costs.
 
 use std::cmp::Reverse;
@@ -54,8 +54,9 @@ struct Left {
 }
 
 fn spec(head: &str) -> Spec {
+    let method = if head.contains("method:") { "" } else { "method: tpe" };
     let text = format!(
-        "method: tpe\nprogram: x\nmetric: {{name: val_loss, goal: minimize}}\n{head}\nparameters:
+        "{method}\nprogram: x\nmetric: {{name: val_loss, goal: minimize}}\n{head}\nparameters:
   x: {{min: -5.0, max: 10.0}}
   y: {{min: 0.0, max: 15.0}}
   kind: {{values: [a, b, c]}}\n"
@@ -206,15 +207,29 @@ proptest! {
             Just("repeats: {min: 1, max: 4}"), Just("repeats: {min: 2, max: 4}")
         ],
     ) {
-        let spec = spec(&format!("run_cap: 40\n{head}"));
-        let whole = run(&spec, beginning(), Chance { killed: u64::MAX, ..one });
-        let killed = run(&spec, beginning(), other);
-        let resumed = run(&spec, killed.history, Chance { slots, killed: u64::MAX, ..other });
-        prop_assert!(whole.history.trials.len() == 40 || !whole.history.rounds.is_empty());
-        prop_assert_eq!(&whole.history.rounds, &resumed.history.rounds);
-        prop_assert!(resumed.history.trials.iter().all(|trial| trial.outcome().is_some()), "it ends");
-        prop_assert_eq!(points(&whole.history), points(&resumed.history));
+        order_does_not_matter(&spec(&format!("run_cap: 40\n{head}")), one, other, slots)?;
     }
+}
+
+proptest! {
+    // A proposal of a Gaussian process takes longer.
+    #![proptest_config(ProptestConfig { cases: 4, ..ProptestConfig::default() })]
+
+    #[test]
+    fn nor_does_it_with_a_gaussian_process(one in chances(), other in chances(), slots in 1..9_usize) {
+        order_does_not_matter(&spec("method: bayes\nrun_cap: 40\nlag: 5"), one, other, slots)?;
+    }
+}
+
+fn order_does_not_matter(spec: &Spec, one: Chance, other: Chance, slots: usize) -> Result<(), TestCaseError> {
+    let whole = run(spec, beginning(), Chance { killed: u64::MAX, ..one });
+    let killed = run(spec, beginning(), other);
+    let resumed = run(spec, killed.history, Chance { slots, killed: u64::MAX, ..other });
+    prop_assert!(whole.history.trials.len() == 40 || !whole.history.rounds.is_empty());
+    prop_assert_eq!(&whole.history.rounds, &resumed.history.rounds);
+    prop_assert!(resumed.history.trials.iter().all(|trial| trial.outcome().is_some()), "it ends");
+    prop_assert_eq!(points(&whole.history), points(&resumed.history));
+    Ok(())
 }
 
 #[test]
@@ -242,6 +257,17 @@ fn by_default_several_slots_are_busy_most_of_the_time() {
             idle(slots, search::lag(spec("run_cap: 200").search_terms(), &History::default(), slots) as usize, 3);
         assert!(idle < 0.1, "{slots} slots: {idle}");
     }
+}
+
+#[test]
+fn a_lag_by_default_leaves_half_of_the_trials_to_learn_from() {
+    let lag = |method: &str, cap: u64, slots: usize| {
+        search::lag(spec(&format!("method: {method}\nrun_cap: {cap}")).search_terms(), &History::default(), slots)
+    };
+    assert_eq!(["tpe", "bayes"].map(|method| lag(method, 200, 8)), [14, 21]);
+    assert_eq!(["tpe", "bayes"].map(|method| lag(method, 140, 32)), [62, 70]);
+    assert_eq!(["tpe", "bayes"].map(|method| lag(method, 40, 8)), [14, 20]);
+    assert_eq!(["tpe", "bayes"].map(|method| lag(method, 40, 1)), [0, 0]);
 }
 
 #[test]

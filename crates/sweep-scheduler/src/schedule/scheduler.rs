@@ -147,38 +147,46 @@ impl Scheduler {
     /// Handles an event and returns the actions that follow.
     pub fn on_event(&mut self, now: Now, event: Event) -> Vec<Action> {
         let mut actions = Vec::new();
+        self.take(now, event, &mut actions);
+        self.conclude(now, &mut actions);
+        actions
+    }
+
+    /// Takes in an event. [`Scheduler::conclude`] must follow, for one event or for several of the same moment.
+    pub fn take(&mut self, now: Now, event: Event, actions: &mut Vec<Action>) {
         match event {
             Event::Said { slot, message } => {
                 self.slots[slot.0].heard = now.since;
-                self.on_said(now, slot, message, &mut actions);
+                self.on_said(now, slot, message, actions);
             }
             Event::Program { slot, message } => {
                 self.slots[slot.0].heard = now.since;
-                self.on_program(now, slot, message, &mut actions);
+                self.on_program(now, slot, message, actions);
             }
             Event::Unstartable { slot, attempt, error } => {
                 if self.slots[slot.0].attempt() == Some(attempt) {
-                    self.end_on(now, slot, attempt, Outcome::Failed { error }, &mut actions);
+                    self.end_on(now, slot, attempt, Outcome::Failed { error }, actions);
                 }
             }
-            Event::Gone { slot, how, out_of_memory } => self.on_gone(now, slot, how, out_of_memory, &mut actions),
-            Event::Device { slot, condition } => self.on_device(now, slot, condition, &mut actions),
-            Event::Sight { slot, memory, room, joules } => {
-                self.on_sight(now, slot, (memory, room), joules, &mut actions)
-            }
-            Event::Joined { node, about, slots } => self.on_joined(now, &node, about, slots, &mut actions),
-            Event::Silent { node, until, why } => self.on_silent(now, node, until, why, &mut actions),
-            Event::Back { node } => self.on_back(now, node, &mut actions),
-            Event::Leaving { node } => self.give_back(now, &node, &mut actions),
-            Event::Departed { node, why } => self.on_departed(now, node, why, &mut actions),
+            Event::Gone { slot, how, out_of_memory } => self.on_gone(now, slot, how, out_of_memory, actions),
+            Event::Device { slot, condition } => self.on_device(now, slot, condition, actions),
+            Event::Sight { slot, memory, room, joules } => self.on_sight(now, slot, (memory, room), joules, actions),
+            Event::Joined { node, about, slots } => self.on_joined(now, &node, about, slots, actions),
+            Event::Silent { node, until, why } => self.on_silent(now, node, until, why, actions),
+            Event::Back { node } => self.on_back(now, node, actions),
+            Event::Leaving { node } => self.give_back(now, &node, actions),
+            Event::Departed { node, why } => self.on_departed(now, node, why, actions),
             Event::Expects(expects) => self.expects = expects,
-            Event::Asked(asked) => self.on_asked(now, asked, &mut actions),
-            Event::Interrupt => self.on_interrupt(now, &mut actions),
-            Event::Tick => self.on_tick(now, &mut actions),
+            Event::Asked(asked) => self.on_asked(now, asked, actions),
+            Event::Interrupt => self.on_interrupt(now, actions),
+            Event::Tick => self.on_tick(now, actions),
         }
-        self.give_up_hope(now, &mut actions);
-        self.fill(now, &mut actions);
-        actions
+    }
+
+    /// Decides what the slots do next. It looks at all of them, so with thousands it costs more than an event.
+    pub fn conclude(&mut self, now: Now, actions: &mut Vec<Action>) {
+        self.give_up_hope(now, actions);
+        self.fill(now, actions);
     }
 
     /// Ends this run's part of the journal.

@@ -73,8 +73,14 @@ impl Scheduler {
             Request::Slots { most } => {
                 let all = self.slots.iter().filter(|slot| !slot.is_out()).count();
                 let used = most.map_or(all, |most| all.min(most as usize));
-                let what = format!("{used} of {all} slots are used; trials on others save first");
-                (Some(Request::Slots { most }), vec![what])
+                let busy = self.slots.iter().filter(|slot| slot.attempt().is_some()).count();
+                let saves = match busy.saturating_sub(used) {
+                    0 => String::new(),
+                    1 => "; 1 running trial is asked to save".to_owned(),
+                    many => format!("; {many} running trials are asked to save"),
+                };
+                let are = if used == 1 { "is" } else { "are" };
+                (Some(Request::Slots { most }), vec![format!("{used} of {all} slots {are} used{saves}")])
             }
             Request::Join { on } => {
                 let said = on.iter().map(|one| format!("an agent is started: {one}")).collect();

@@ -1,8 +1,10 @@
-//! Selects the next configuration. Except for `tpe`, a trial's parameters follow from the file and the trial's number
-//! alone. For `tpe`, they also follow from the journal. A resumed sweep therefore continues as it would have without
+//! Selects the next configuration. Except for `tpe` and `bayes`, a trial's parameters follow from the file and the trial's
+//! number alone. For these two, they also follow from the journal. A resumed sweep therefore continues as it would have without
 //! the interruption.
 
+mod bayes;
 mod grown;
+mod learner;
 mod numbered;
 pub mod race;
 mod random;
@@ -12,6 +14,7 @@ mod tpe;
 use std::collections::HashMap;
 
 use grown::Grown;
+pub use learner::{Known, Learner, Model, STARTUP, Value};
 use numbered::Numbered;
 use race::Race;
 use random::{Random, Source};
@@ -21,8 +24,6 @@ use sweep_core::random::{Purpose, stream};
 use sweep_core::search_terms::{Method, Order, SearchTerms};
 use sweep_core::space::Space;
 use sweep_core::trial::{Metric, Settings, TrialId, fingerprint};
-pub use tpe::STARTUP;
-pub use tpe::{Known, Tpe};
 
 /// Number of draws for a configuration with open parameters before it is left out. By then, all its draws were excluded
 /// or already known.
@@ -76,15 +77,20 @@ pub struct Reached {
 enum Others {
     Numbered(Numbered),
     Random(Box<Random>),
-    Tpe(Box<Tpe>),
+    Learner(Box<Learner>),
 }
 
 /// Returns the `lag` of a sweep on `slots` slots: that of the file, or the one that the sweep began with. A new sweep
-/// gets twice the number of trials that run beside one. A slot then waits only for a trial that takes about as long as
-/// two others.
+/// gets a multiple of the number of trials that run beside one. With twice the number, a slot waits only for a trial that
+/// takes about as long as two others. More is no use if it leaves the method nothing to learn from.
 pub fn lag(terms: SearchTerms<'_>, history: &History, slots: usize) -> u32 {
-    let beginning = || u32::try_from(2 * slots.saturating_sub(1)).unwrap_or(u32::MAX);
-    terms.lag.or(history.lag).unwrap_or_else(beginning)
+    let others = u64::try_from(slots.saturating_sub(1)).unwrap_or(u64::MAX);
+    let beginning = || {
+        let most = Model::of(terms.method).map_or(0, Model::lag_per_slot).saturating_mul(others);
+        let half = terms.run_cap.unwrap_or(u64::MAX) / 2;
+        most.min(half.max(others.saturating_mul(2)))
+    };
+    terms.lag.or(history.lag).unwrap_or_else(|| u32::try_from(beginning()).unwrap_or(u32::MAX))
 }
 
 impl Search {
@@ -104,6 +110,7 @@ impl Search {
             (Method::Grid, Order::File) => None,
             _ => Some(seed),
         };
+        let learner = |model| Others::Learner(Box::new(Learner::new(model, space.clone(), seed)));
         // If all configurations are equally likely, sampling without replacement is a shuffled traversal.
         let others = match terms.method {
             Method::Grid if numbered || shuffle.is_none() => {
@@ -117,8 +124,9 @@ impl Search {
             Method::Grid | Method::Random => {
                 Others::Random(Box::new(Random::new(space.clone(), seed, Source::Chance, &enqueued)))
             }
+            Method::Tpe => learner(Model::Tpe),
+            Method::Bayes => learner(Model::Bayes),
             Method::Sobol => Others::Random(Box::new(Random::new(space.clone(), seed, Source::Sobol(0), &enqueued))),
-            Method::Tpe => Others::Tpe(Box::new(Tpe::new(space.clone(), seed))),
         };
         let repeats = u64::from(terms.repeats.max(1));
         let grown = Grown::new(space, repeats, history);
@@ -219,7 +227,7 @@ impl Search {
 
     /// Returns whether the method learns from results.
     pub fn learns(&self) -> bool {
-        matches!(self.others, Others::Tpe(_))
+        matches!(self.others, Others::Learner(_))
     }
 
     /// Returns whether a race follows the search.
@@ -232,9 +240,9 @@ impl Search {
         trial.0.saturating_sub(1 + self.lag)
     }
 
-    /// Returns the index, from 0, of the `tpe` proposal that this trial is the first to use.
+    /// Returns the index, from 0, of the proposal of a model that this trial is the first to use.
     fn proposal(&self, trial: TrialId) -> Option<u64> {
-        let Others::Tpe(_) = &self.others else { return None };
+        let Others::Learner(_) = &self.others else { return None };
         let at = trial.0.checked_sub(1 + self.grown.begun + self.grown.owed.len() as u64)?;
         let point = at / self.repeats;
         let is_proposed = at % self.repeats == 0 && point >= self.untried().count() as u64;
@@ -266,13 +274,13 @@ impl Search {
             return self.grown.owed.get(usize::try_from(at).ok()?).cloned();
         };
         let point = at / self.repeats;
-        if let Others::Tpe(tpe) = &self.others {
+        if let Others::Learner(learner) = &self.others {
             let first = TrialId(trial.0 - at % self.repeats);
             return match (self.proposal(first), history.trial(first)) {
                 (None, _) => self.untried().nth(usize::try_from(point).ok()?).cloned(),
                 (Some(_), Some(first)) => Some(first.settings.clone()),
                 (Some(number), None) => {
-                    tpe.propose(number, &known(history, self.seen(trial), &self.metric, &self.tradeoffs))
+                    learner.propose(number, &known(history, self.seen(trial), &self.metric, &self.tradeoffs))
                 }
             };
         }
@@ -282,7 +290,7 @@ impl Search {
             Some(number) => match others {
                 Others::Numbered(numbered) => numbered.point(number),
                 Others::Random(random) => random.point(number),
-                Others::Tpe(_) => None,
+                Others::Learner(_) => None,
             },
         })
     }
@@ -336,10 +344,20 @@ pub fn in_percent(metric: &Metric, target: f64, history: &History) -> Option<InP
     }
 }
 
+/// A configuration, the values of each metric in each of its trials that count, and whether one of the trials failed.
+struct Tried<'a> {
+    settings: &'a Settings,
+    rows: Vec<Vec<Option<f64>>>,
+    has_failed: bool,
+}
+
 /// Returns the imported configurations, then those begun, in order. Each of the latter has the mean value of its trials
 /// among the first `seen`, where those have a value. With several metrics, the value is its place in the order of the Pareto fronts.
 fn known(history: &History, seen: u64, metric: &Metric, tradeoffs: &[Metric]) -> Vec<Known> {
     let metrics: Vec<&Metric> = std::iter::once(metric).chain(tradeoffs).collect();
+    let has_failed = |trial: &TrialRecord| {
+        trial.id.0 <= seen && matches!(&trial.status, Status::Ended(outcome) if outcome.error().is_some())
+    };
     let values = |trial: &TrialRecord| match &trial.status {
         Status::Ended(outcome) if outcome.error().is_some() => None,
         Status::Running => None,
@@ -351,14 +369,15 @@ fn known(history: &History, seen: u64, metric: &Metric, tradeoffs: &[Metric]) ->
             Some(metrics.iter().map(value).collect::<Vec<Option<f64>>>())
         }
     };
-    let mut points: Vec<(&Settings, Vec<Vec<Option<f64>>>)> = Vec::new();
+    let mut points: Vec<Tried> = Vec::new();
     let mut found: HashMap<u64, usize> = HashMap::new();
     for trial in &history.trials {
         let at = *found.entry(fingerprint(&trial.settings)).or_insert(points.len());
         if at == points.len() {
-            points.push((&trial.settings, Vec::new()));
+            points.push(Tried { settings: &trial.settings, rows: Vec::new(), has_failed: false });
         }
-        points[at].1.extend(values(trial));
+        points[at].rows.extend(values(trial));
+        points[at].has_failed |= has_failed(trial);
     }
     let mean = |of: usize, rows: &[Vec<Option<f64>>]| {
         let values: Vec<f64> = rows.iter().filter_map(|row| row[of]).collect();
@@ -366,24 +385,26 @@ fn known(history: &History, seen: u64, metric: &Metric, tradeoffs: &[Metric]) ->
     };
     // What no trial reports cannot be traded off.
     let measured: Vec<usize> =
-        (0..metrics.len()).filter(|of| points.iter().any(|(_, rows)| mean(*of, rows).is_some())).collect();
+        (0..metrics.len()).filter(|of| points.iter().any(|point| mean(*of, &point.rows).is_some())).collect();
     let means = |rows: &[Vec<Option<f64>>]| measured.iter().map(|of| mean(*of, rows)).collect::<Option<Vec<f64>>>();
     let mut all: Vec<Known> = Vec::with_capacity(points.len());
     let mut valued = Vec::new();
-    for (settings, rows) in &points {
+    for Tried { settings, rows, has_failed } in &points {
         let own = means(rows).filter(|own| !own.is_empty());
-        all.push(Known { settings: (*settings).clone(), value: own.as_ref().map(|own| own[0]) });
+        let without = if *has_failed { Value::Failed } else { Value::Unknown };
+        let value = own.as_ref().map_or(without, |own| Value::Measured(own[0]));
+        all.push(Known { settings: (*settings).clone(), value });
         valued.extend(own.map(|own| (all.len() - 1, own)));
     }
     if measured.len() > 1 {
         let losses: Vec<Vec<f64>> = valued.iter().map(|(_, own)| own.clone()).collect();
         for (place, at) in pareto::order(&losses).into_iter().enumerate() {
-            all[valued[at].0].value = Some(place as f64);
+            all[valued[at].0].value = Value::Measured(place as f64);
         }
     }
     // An import has values of one metric only, so it is no part of a trade-off. The newest come last.
     let imported = history.imported(&metric.name).filter(|_| measured.len() < 2);
-    let value = |known: &sweep_core::history::Known| Some(pareto::loss(known.value, metric.goal));
+    let value = |known: &sweep_core::history::Known| Value::Measured(pareto::loss(known.value, metric.goal));
     imported.map(|known| Known { settings: known.settings.clone(), value: value(known) }).chain(all).collect()
 }
 

@@ -9,6 +9,7 @@ use crate::sweep::State;
 use sweep_core::history::{History, Status, TrialRecord};
 use sweep_core::space::{Curve, Distribution, Parameter};
 use sweep_core::trial::{Goal, METRICS, TrialId};
+use sweep_report::charts::HIGHLIGHTS;
 use sweep_report::ranking::{Counts, Ranking};
 use sweep_report::spread::MANY;
 use sweep_report::{format, seconds_left, summary};
@@ -58,6 +59,7 @@ pub fn overview(layout: &Layout, state: &State, now: f64) -> Value {
         "logarithmic": rows.names.iter().map(|name| is_logarithmic(spec, name)).collect::<Vec<_>>(),
         "names": rows.names.iter().map(|name| format::clean(name)).collect::<Vec<_>>(),
         "best": best,
+        "leaders": ranking.placed.iter().take(HIGHLIGHTS.len()).map(|place| place.trial.id.0).collect::<Vec<_>>(),
         "target": summary::target(spec, history),
         "shown": shown(spec.metric.goal, &spec.metric.name, state),
         "tied": insight.tied,

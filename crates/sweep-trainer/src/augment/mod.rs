@@ -9,6 +9,7 @@ mod color;
 mod cutout;
 mod erase;
 mod mix;
+mod rand_augment;
 mod turn;
 mod window;
 
@@ -79,7 +80,7 @@ pub struct Changes {
     augment: Augment,
     /// Shifts and flips, `i64 [n, 3]`: see [`window::place`].
     places: Option<Tensor>,
-    /// Affine maps, `f32 [n, 6]`: see [`turn::way`].
+    /// Affine maps, `f32 [n, 6]`: see [`turn::Way`].
     ways: Option<Tensor>,
     /// Corners of the cutouts, `i64 [n, 2]`: see [`cutout::corner`].
     corners: Option<Tensor>,
@@ -106,13 +107,14 @@ impl Changes {
         let jitter = [augment.brightness, augment.contrast, augment.saturation];
         let (jitters, erases) = (jitter.iter().any(|most| *most > 0.0), augment.erase > 0.0);
         let mixes = augment.mixup > 0.0 || augment.cutmix > 0.0;
-        let (windows, turns) = (flip || crop > 0, rotate > 0.0 || scale > 0.0);
+        let (windows, turns) = (flip || crop > 0, rotate > 0.0 || scale > 0.0 || augment.rand_augment > 0.0);
         let (height, width) = (i64::from(shape.height), i64::from(shape.width));
         let (mut places, mut ways, mut corners) = (Vec::new(), Vec::new(), Vec::new());
         let (mut colors, mut erased, mut partners) = (Vec::new(), Vec::new(), Vec::new());
         let none = !windows && !turns && cutout == 0 && !jitters && !erases && !mixes;
         for (rng, size) in steps.into_iter().take_while(|_| !none) {
             let (mut random, mut further, mut mixing) = (rng.augment(), rng.further(), rng.mixing());
+            let mut shaping = rng.shaping();
             for _ in 0..size {
                 let more = More::draw(&mut further);
                 colors.extend(jitters.then(|| color::factors(&more, jitter)).into_iter().flatten());
@@ -121,8 +123,10 @@ impl Changes {
                 partners.extend(mixes.then(|| Partner::draw(&mut mixing, augment, size, sides)));
                 let chance = Chance::draw(&mut random);
                 places.extend(windows.then(|| window::place(&chance, flip, crop)).into_iter().flatten());
-                let way = || turn::way(&chance, rotate.to_radians(), scale, height as f64 / width as f64);
-                ways.extend(turns.then(way).into_iter().flatten());
+                let aspect = height as f64 / width as f64;
+                let shape = rand_augment::way(&mut shaping, augment.rand_augment, aspect);
+                let way = || turn::then(turn::way(&chance, rotate.to_radians(), scale, aspect), shape);
+                ways.extend(turns.then(way).into_iter().flatten().map(|part| part as f32));
                 corners.extend(
                     (cutout > 0).then(|| cutout::corner(&chance, cutout, [height, width])).into_iter().flatten(),
                 );
@@ -262,6 +266,7 @@ mod tests {
         erase: 0.5,
         mixup: 0.2,
         cutmix: 1.0,
+        rand_augment: 0.3,
     };
 
     #[test]
@@ -280,6 +285,7 @@ mod tests {
             Augment { erase: 0.9, ..Augment::default() },
             Augment { mixup: 1.0, ..Augment::default() },
             Augment { cutmix: 1.0, ..Augment::default() },
+            Augment { rand_augment: 0.3, ..Augment::default() },
         ] {
             let changed = draw(1, 0, &change);
             assert_eq!(changed.size(), [6, 2, 5, 4]);
@@ -301,7 +307,8 @@ mod tests {
         let (mean, deviation) = (noisy.mean(Kind::Double), noisy.std(true));
         // Five standard errors of 2,560 values.
         assert!(mean.double_value(&[]).abs() < 0.01 && (deviation.double_value(&[]) - 0.1).abs() < 0.007);
-        for more in [Augment { flip: true, ..noise }, Augment { mixup: 1e-9, erase: 1e-9, ..noise }] {
+        for more in [Augment { flip: true, ..noise }, Augment { mixup: 1e-9, erase: 1e-9, rand_augment: 0.5, ..noise }]
+        {
             assert!(augmented(black.shallow_clone(), &more, rng()).unwrap().allclose(&noisy, 1e-6, 1e-6, false));
         }
     }

@@ -1,4 +1,4 @@
-//! Rotation and scaling, in one resampling step.
+//! Rotation, scaling and the changes of RandAugment, in one resampling step.
 
 use tch::{TchError, Tensor};
 
@@ -8,17 +8,30 @@ use super::Chance;
 const BILINEAR: i64 = 0;
 const BLACK_OUTSIDE: i64 = 0;
 
-/// Returns the source of each pixel of the result, as the two rows of an affine map. Coordinates run from -1 to 1 along
-/// both sides. The map is the inverse of a rotation by up to `angle` radians, positive being clockwise, and of an
-/// enlargement by up to the fraction `growth`. `aspect` is height over width.
-pub(super) fn way(chance: &Chance, angle: f64, growth: f64, aspect: f64) -> [f32; 6] {
-    let (sine, cosine) = (angle * chance.turn).sin_cos();
+/// The source of each pixel of the result, as the two rows of an affine map. Coordinates run from -1 to 1 along both
+/// sides.
+pub(super) type Way = [f64; 6];
+
+/// Returns the inverse of a rotation by up to `angle` radians, positive being clockwise, and of an enlargement by up to
+/// the fraction `growth`. `aspect` is height over width.
+pub(super) fn way(chance: &Chance, angle: f64, growth: f64, aspect: f64) -> Way {
     let scale = 1.0 + growth * chance.growth;
-    [cosine, sine * aspect, 0.0, -sine / aspect, cosine, 0.0].map(|part| (part / scale) as f32)
+    rotation(angle * chance.turn, aspect).map(|part| part / scale)
 }
 
-/// Rotates and scales each image about its center, with bilinear interpolation. `ways` is `f32 [b, 6]`, on the device:
-/// see [`way`].
+/// Returns the inverse of a rotation by this angle.
+pub(super) fn rotation(angle: f64, aspect: f64) -> Way {
+    let (sine, cosine) = angle.sin_cos();
+    [cosine, sine * aspect, 0.0, -sine / aspect, cosine, 0.0]
+}
+
+/// Returns the map that applies `first` and then `second`.
+pub(super) fn then([a, b, c, d, e, f]: Way, second: Way) -> Way {
+    let [p, q, r, s, t, u] = second;
+    [p * a + q * d, p * b + q * e, p * c + q * f + r, s * a + t * d, s * b + t * e, s * c + t * f + u]
+}
+
+/// Moves the pixels of each image, with bilinear interpolation. `ways` is `f32 [b, 6]`, on the device: see [`Way`].
 pub(super) fn turned(xs: &Tensor, ways: &Tensor) -> Result<Tensor, TchError> {
     let grid = Tensor::f_affine_grid_generator(&ways.f_view([-1, 2, 3])?, xs.size(), false)?;
     let ys = xs.f_grid_sampler(&grid, BILINEAR, BLACK_OUTSIDE, false)?;
@@ -33,7 +46,8 @@ mod tests {
 
     fn moved(xs: &Tensor, chances: &[Chance], angle: f64, growth: f64) -> Tensor {
         let aspect = xs.size()[2] as f64 / xs.size()[3] as f64;
-        let ways: Vec<f32> = chances.iter().flat_map(|chance| way(chance, angle, growth, aspect)).collect();
+        let ways = chances.iter().flat_map(|chance| way(chance, angle, growth, aspect));
+        let ways: Vec<f32> = ways.map(|part| part as f32).collect();
         turned(xs, &Tensor::from_slice(&ways).view([-1, 6])).unwrap()
     }
 

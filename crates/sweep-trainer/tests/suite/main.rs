@@ -4,6 +4,8 @@
 mod check;
 mod export;
 mod kill;
+mod photos;
+mod predict;
 mod running;
 mod trainer;
 #[allow(dead_code, reason = "it has more than these tests need")]

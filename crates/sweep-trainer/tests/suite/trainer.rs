@@ -103,6 +103,7 @@ fn order(number: u32, folder: &Path) -> Order {
     };
     let augment = Augment { crop: 1, ..Augment::default() };
     let data = Data {
+        split_seed: None,
         source: Source::Digits,
         validation: Validation::Share(0.2),
         train_examples: None,

@@ -25,6 +25,7 @@ fn findings(dataset: &Dataset, source: &Source, examples: Option<u64>, seed: u64
     let augment = Augment::default();
     let validation = Validation::Share(0.1);
     let data = Data {
+        split_seed: None,
         source: source.clone(),
         validation,
         train_examples: examples,
@@ -43,6 +44,7 @@ fn held_out_changed(source: &Source, mut change: impl FnMut(&mut [u8], &[u8])) -
     let size = pixels(dataset.info.shape);
     let (validation, augment) = (Validation::Share(0.1), Augment::default());
     let data = Data {
+        split_seed: None,
         source: source.clone(),
         validation,
         train_examples: Some(1500),
@@ -221,6 +223,7 @@ fn validation_in_another_light_or_with_other_classes_is_found() {
         };
         let validation = Validation::Test;
         let data = Data {
+            split_seed: None,
             source: source.clone(),
             validation,
             train_examples: Some(1500),

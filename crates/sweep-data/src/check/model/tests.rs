@@ -7,6 +7,7 @@ fn recipe(learning_rate: f64) -> Recipe {
     let dense = |units| Layer::Dense { units, bias: true, max_norm: None };
     Recipe {
         data: Data {
+            split_seed: None,
             source: Source::Digits,
             validation: Validation::Share(0.2),
             train_examples: None,

@@ -8,7 +8,7 @@ use indicatif::ProgressBar;
 use rayon::prelude::*;
 use serde::{Deserialize, Serialize};
 
-use super::decode::{Facts, Trouble, decode, header};
+use super::decode::{Facts, Target, Trouble, decode, header};
 use super::listing::{File, Listing};
 use super::notes::{Reason, Skipped};
 use super::{Folder, fault};
@@ -53,7 +53,7 @@ pub(super) fn build(folder: &Folder<'_>, listing: &Listing, out: &mut impl Write
         let work = |file: &File| {
             let read = fs::read(folder.path.join(&file.entry.path));
             let decoded = read.map_err(|error| (Reason::Undecodable, error.to_string()));
-            let decoded = decoded.and_then(|bytes| decode(&bytes, folder.resize));
+            let decoded = decoded.and_then(|bytes| decode(&bytes, folder.resize.map(Target::from)));
             bar.inc(1);
             decoded
         };

@@ -39,6 +39,20 @@ pub(super) struct Facts {
     pub turned: bool,
 }
 
+/// The size that an image is brought to.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct Target {
+    /// Width and height, in pixels.
+    pub size: (u32, u32),
+    pub fit: Fit,
+}
+
+impl From<Resize> for Target {
+    fn from(resize: Resize) -> Target {
+        Target { size: (resize.side, resize.side), fit: resize.fit }
+    }
+}
+
 /// Why a file is no image, with the words of the decoder.
 pub(super) type Trouble = (Reason, String);
 
@@ -55,7 +69,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Facts, Trouble> {
 }
 
 /// Returns three planes of bytes, resized, and what was given up. Transparent pixels are drawn over white.
-pub(super) fn decode(bytes: &[u8], resize: Option<Resize>) -> Result<(Vec<u8>, Facts), Trouble> {
+pub(super) fn decode(bytes: &[u8], target: Option<Target>) -> Result<(Vec<u8>, Facts), Trouble> {
     let mut facts = header(bytes)?;
     let many = u64::from(facts.size.0) * u64::from(facts.size.1) > MANY_PIXELS;
     let _alone = many.then(|| LARGE.lock().unwrap_or_else(PoisonError::into_inner));
@@ -73,8 +87,8 @@ pub(super) fn decode(bytes: &[u8], resize: Option<Resize>) -> Result<(Vec<u8>, F
     } else {
         image.into_rgb8()
     };
-    let image = match resize {
-        Some(resize) => resized(image, resize),
+    let image = match target {
+        Some(target) => resized(image, target),
         None => image,
     };
     let raw = image.as_raw();
@@ -89,6 +103,9 @@ fn is_lying(orientation: Orientation) -> bool {
 
 /// Returns a decoder that has read the header. The first bytes determine the format, not the name.
 fn decoder(bytes: &[u8]) -> Result<impl ImageDecoder + use<'_>, Trouble> {
+    if bytes.is_empty() {
+        return Err((Reason::Undecodable, "the file is empty".to_owned()));
+    }
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().expect("bytes in memory can be read");
     if !reader.format().is_some_and(|format| FORMATS.contains(&format)) {
         return Err((Reason::Undecodable, "the content is no image of a known format".to_owned()));
@@ -147,20 +164,15 @@ fn over_white(image: DynamicImage) -> (RgbImage, bool) {
 }
 
 /// Resizes with the same antialiased linear interpolation as Pillow and torchvision.
-fn resized(image: RgbImage, resize: Resize) -> RgbImage {
+fn resized(image: RgbImage, target: Target) -> RgbImage {
     let (width, height) = image.dimensions();
-    let side = resize.side;
-    let (to_width, to_height) = match resize.fit {
-        Fit::Crop | Fit::Stretch => (side, side),
-        Fit::Pad => {
-            let longer = f64::from(width.max(height));
-            let scaled = |length: u32| ((f64::from(length) * f64::from(side) / longer).round() as u32).max(1);
-            (scaled(width), scaled(height))
-        }
+    let (to_width, to_height) = match target.fit {
+        Fit::Crop | Fit::Stretch => target.size,
+        Fit::Pad => within((width, height), target.size),
     };
     let mut options =
         fir::ResizeOptions::new().resize_alg(fir::ResizeAlg::Convolution(fir::FilterType::Bilinear)).use_alpha(false);
-    if resize.fit == Fit::Crop {
+    if target.fit == Fit::Crop {
         options = options.fit_into_destination(Some((0.5, 0.5)));
     }
     // One type of pixel alone: the untyped images would compile the resizing of all types.
@@ -169,11 +181,21 @@ fn resized(image: RgbImage, resize: Resize) -> RgbImage {
     let mut to = TypedImage::<U8x3>::from_buffer(to_width, to_height, &mut bytes).expect("three bytes a pixel");
     fir::Resizer::new().resize_typed(&from, &mut to, &options).expect("both images have pixels");
     let scaled = RgbImage::from_raw(to_width, to_height, bytes).expect("three bytes a pixel");
-    if (to_width, to_height) == (side, side) {
+    if (to_width, to_height) == target.size {
         return scaled;
     }
-    let mut framed = RgbImage::new(side, side);
-    let (x, y) = ((side - to_width) / 2, (side - to_height) / 2);
+    let mut framed = RgbImage::new(target.size.0, target.size.1);
+    let (x, y) = ((target.size.0 - to_width) / 2, (target.size.1 - to_height) / 2);
     image::imageops::replace(&mut framed, &scaled, x.into(), y.into());
     framed
+}
+
+/// Returns the largest size with these proportions that fits.
+fn within((width, height): (u32, u32), (most_width, most_height): (u32, u32)) -> (u32, u32) {
+    let scaled =
+        |length: u32, by: u32, of: u32| ((f64::from(length) * f64::from(by) / f64::from(of)).round() as u32).max(1);
+    match u64::from(width) * u64::from(most_height) >= u64::from(height) * u64::from(most_width) {
+        true => (most_width, scaled(height, most_width, width).min(most_height)),
+        false => (scaled(width, most_height, height).min(most_width), most_height),
+    }
 }

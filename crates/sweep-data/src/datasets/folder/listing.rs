@@ -126,12 +126,11 @@ fn names(path: &Path) -> Result<Vec<&str>, &Path> {
 /// Counts folders at the top that have no images.
 fn empty_folders(root: &Path, tops: &BTreeSet<&str>, skipped: &mut Skipped) -> Result<(), Error> {
     let entries = std::fs::read_dir(root).map_err(|error| super::unreadable(root.display(), error))?;
-    for entry in entries.flatten().filter(|entry| entry.path().is_dir()) {
-        let name = entry.file_name().to_string_lossy().into_owned();
-        if !name.starts_with('.') && !tops.contains(name.as_str()) {
-            skipped.add(Reason::NoImages, name);
-        }
-    }
+    let folders = entries.flatten().filter(|entry| entry.path().is_dir());
+    let mut names: Vec<String> = folders.map(|entry| entry.file_name().to_string_lossy().into_owned()).collect();
+    names.retain(|name| !name.starts_with('.') && !tops.contains(name.as_str()));
+    names.sort();
+    names.into_iter().for_each(|name| skipped.add(Reason::NoImages, name));
     Ok(())
 }
 
@@ -142,6 +141,7 @@ pub(super) fn is_image(entry: &Entry, skipped: &mut Skipped) -> bool {
     let reason = match extension.as_str() {
         known if OTHER_FORMATS.contains(&known) => Reason::OtherFormat,
         known if !EXTENSIONS.contains(&known) => Reason::OtherFile,
+        _ if entry.dangling => Reason::Dangling,
         _ if entry.size == 0 => Reason::Empty,
         _ => return true,
     };

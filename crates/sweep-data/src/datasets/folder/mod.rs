@@ -18,6 +18,7 @@ use std::path::Path;
 use super::{Dataset, Images, Info, fault, room, unreadable};
 use crate::network::Shape;
 use cache::Cache;
+use decode::{Target, Trouble};
 use listing::{Listing, Part};
 use sweep_core::error::Error;
 use sweep_core::recipe::{Fit, Resize};
@@ -69,33 +70,44 @@ impl Folder<'_> {
     }
 }
 
-/// Reads one image file in this shape.
-pub(super) fn image(file: &Path, shape: Shape, resize: Option<Resize>) -> Result<Vec<u8>, Error> {
-    let bytes = std::fs::read(file).map_err(|error| unreadable(file.display(), error))?;
-    let square = (shape.height == shape.width).then_some(Resize { side: shape.height, fit: Fit::Crop });
-    let wrong = |rule: String| fault(file.display(), rule, "give an image like those that the network was trained on");
+/// Reads one image file in this shape. Returns what was given up, too.
+pub(super) fn image(file: &Path, shape: Shape, fit: Fit) -> Result<(Vec<u8>, Vec<String>), String> {
+    let bytes = std::fs::read(file).map_err(|error| format!("cannot be read: {error}"))?;
+    let undecodable = |(_, why): Trouble| format!("cannot be decoded: {why}");
+    let size = (shape.width, shape.height);
     // An image that has the size already stays as it is.
-    let fits = decode::header(&bytes).is_ok_and(|facts| facts.size == (shape.width, shape.height));
-    let resize = if fits { None } else { resize.or(square) };
-    let (planes, facts) =
-        decode::decode(&bytes, resize).map_err(|(_, why)| wrong(format!("cannot be decoded: {why}")))?;
-    let plane = shape.height as usize * shape.width as usize;
-    if planes.len() != 3 * plane {
-        let rule =
-            format!("is {}x{}, but the network takes {}x{}", facts.size.0, facts.size.1, shape.width, shape.height);
-        return Err(wrong(rule));
-    }
-    match shape.channels {
-        3 => Ok(planes),
-        // The brightness that people see (ITU-R BT.601). It keeps gray values.
-        1 => Ok((0..plane)
-            .map(|at| {
-                let [red, green, blue] = [0, 1, 2].map(|channel| f32::from(planes[channel * plane + at]));
-                (0.299 * red + 0.587 * green + 0.114 * blue).round() as u8
-            })
-            .collect()),
-        channels => Err(wrong(format!("has color, but the network takes {channels} channels"))),
-    }
+    let fits = decode::header(&bytes).map_err(undecodable)?.size == size;
+    let target = (!fits).then_some(Target { size, fit });
+    let (planes, facts) = decode::decode(&bytes, target).map_err(undecodable)?;
+    let pixels = match shape.channels {
+        3 => planes,
+        1 => gray(&planes),
+        channels => return Err(format!("has 1 or 3 channels, but the network takes {channels}")),
+    };
+    let (width, height) = facts.size;
+    let proportions = u64::from(width) * u64::from(size.1) == u64::from(height) * u64::from(size.0);
+    let how = match fit {
+        _ if proportions => "scaled",
+        Fit::Crop => "center cropped and scaled",
+        Fit::Pad => "scaled and padded",
+        Fit::Stretch => "stretched",
+    };
+    let notes = [
+        (!fits).then(|| format!("{how} from {width}x{height}")),
+        facts.transparent.then(|| "transparent, drawn over white".to_owned()),
+        (facts.color && shape.channels == 1).then(|| "color turned gray".to_owned()),
+    ];
+    Ok((pixels, notes.into_iter().flatten().collect()))
+}
+
+/// Returns the brightness that people see (ITU-R BT.601). It keeps gray values.
+fn gray(planes: &[u8]) -> Vec<u8> {
+    let plane = planes.len() / 3;
+    let value = |at: usize| {
+        let [red, green, blue] = [0, 1, 2].map(|channel| f32::from(planes[channel * plane + at]));
+        (0.299 * red + 0.587 * green + 0.114 * blue).round() as u8
+    };
+    (0..plane).map(value).collect()
 }
 
 /// Returns the description of the dataset, and part and label of each image that could be decoded.

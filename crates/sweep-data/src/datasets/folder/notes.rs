@@ -18,6 +18,7 @@ pub(super) enum Reason {
     Unlisted,
     Missing,
     Twice,
+    Dangling,
     Empty,
     TooLarge,
     Undecodable,
@@ -37,6 +38,7 @@ impl Reason {
             Reason::Unlisted => "not in the file of labels",
             Reason::Missing => "in the file of labels, but not in the folder",
             Reason::Twice => "listed twice with the same label; used once",
+            Reason::Dangling => "a link to a file that does not exist",
             Reason::Empty => "empty",
             Reason::TooLarge => "too large to decode",
             Reason::Undecodable => "damaged",
@@ -47,7 +49,7 @@ impl Reason {
 
     /// Returns whether such a file was meant to be used. Only few of them are tolerated.
     pub fn is_damage(self) -> bool {
-        matches!(self, Reason::Missing | Reason::Empty | Reason::TooLarge | Reason::Undecodable)
+        matches!(self, Reason::Missing | Reason::Dangling | Reason::Empty | Reason::TooLarge | Reason::Undecodable)
     }
 }
 
@@ -63,12 +65,6 @@ impl Skipped {
         if examples.len() < MOST_EXAMPLES {
             examples.push(example.into());
         }
-    }
-
-    /// Returns the number of files that were left out for this reason.
-    #[cfg(test)]
-    pub fn count(&self, reason: Reason) -> u64 {
-        self.0.get(&reason).map_or(0, |(count, _)| *count)
     }
 
     /// Returns the number of files that were meant to be used.

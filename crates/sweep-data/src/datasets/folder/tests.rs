@@ -1,15 +1,17 @@
 use std::fs;
 use std::path::Path;
 
-use image::{DynamicImage, GrayImage, ImageFormat, Luma, LumaA, Rgb, RgbImage, Rgba, RgbaImage};
+use image::{DynamicImage, GrayImage, ImageFormat, Luma, Rgb, RgbImage};
 use proptest::prelude::*;
 use tempfile::TempDir;
 
 use super::listing::Listing;
-use super::notes::Reason;
 use super::*;
 use crate::network::Shape;
 use sweep_core::recipe::Fit;
+
+#[path = "../../../../../tests/suite/messy.rs"]
+mod messy;
 
 fn gray(side: u32, value: u8) -> DynamicImage {
     GrayImage::from_pixel(side, side, Luma([value])).into()
@@ -194,98 +196,46 @@ fn an_image_is_cropped_padded_or_stretched_to_a_square() {
     );
 }
 
-/// Writes a folder with every kind of file that people have. Returns the number of usable images.
-fn messy(root: &Path) -> u64 {
-    let photo = |width, height| -> DynamicImage {
-        RgbImage::from_fn(width, height, |x, y| Rgb([(x * 2) as u8, (y * 2) as u8, 90])).into()
-    };
-    for (at, (width, height)) in [(120, 80), (80, 120), (64, 64), (20, 30), (300, 10)].into_iter().enumerate() {
-        put(root, &format!("cats/photo{at}.jpg"), &photo(width, height));
-    }
-    put(root, "cats/kittens/nested/deep.JPEG", &photo(50, 50));
-    put(root, "cats/lossless.webp", &photo(40, 60));
-    put(root, "cats/windows.bmp", &photo(40, 60));
-    put(root, "cats/scan.tiff", &photo(40, 60));
-    put(root, "cats/sixteen.png", &DynamicImage::from(image::ImageBuffer::from_pixel(40, 40, Rgb([40_000_u16; 3]))));
-    put(root, "dogs/gray.png", &gray(40, 77));
-    put(root, "dogs/grayalpha.png", &DynamicImage::from(image::ImageBuffer::from_pixel(40, 40, LumaA([0, 128_u8]))));
-    put(root, "dogs/alpha.png", &DynamicImage::from(RgbaImage::from_pixel(40, 40, Rgba([255, 0, 0, 0]))));
-    put(root, "dogs/animated.gif", &photo(40, 40));
-    // The content decides the format.
-    fs::write(root.join("dogs/misnamed.png"), jpeg(&photo(33, 44))).unwrap();
-    fs::write(root.join("dogs/turned.jpg"), turned(&jpeg(&photo(60, 30)))).unwrap();
-    // What is skipped.
-    put(root, "root.png", &gray(8, 1));
-    fs::create_dir_all(root.join("empty/inner")).unwrap();
-    for (path, content) in [
-        ("cats/notes.txt", "text"),
-        ("cats/Thumbs.db", "x"),
-        ("dogs/labels.csv", "a,b"),
-        ("dogs/phone.HEIC", "heic"),
-        ("cats/.DS_Store", "x"),
-        (".git/config", "x"),
-    ] {
-        fs::create_dir_all(root.join(path).parent().unwrap()).unwrap();
-        fs::write(root.join(path), content).unwrap();
-    }
-    std::os::unix::fs::symlink(root, root.join("cats/loop")).unwrap();
-    16
-}
-
-fn jpeg(image: &DynamicImage) -> Vec<u8> {
-    let mut bytes = std::io::Cursor::new(Vec::new());
-    image.write_to(&mut bytes, ImageFormat::Jpeg).unwrap();
-    bytes.into_inner()
-}
-
-/// Puts an EXIF block into a JPEG that says: rotate by 90 degrees clockwise.
-fn turned(jpeg: &[u8]) -> Vec<u8> {
-    let tiff = b"MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01\0\x06\0\0\0\0\0\0";
-    let mut exif = vec![0xff, 0xe1, 0, (8 + tiff.len()) as u8];
-    exif.extend(b"Exif\0\0");
-    exif.extend(tiff);
-    [&jpeg[..2], &exif, &jpeg[2..]].concat()
-}
-
 #[test]
-fn a_messy_folder_is_counted_right_to_the_last_file() {
+fn every_kind_of_file_becomes_the_pixels_that_a_person_sees() {
     let root = tempfile::tempdir().unwrap();
-    let usable = messy(root.path());
-    let folder = resized(root.path(), 32, Fit::Crop);
-    let dataset = folder.load().unwrap();
-    assert_eq!(dataset.info.classes, ["cats", "dogs"]);
-    assert_eq!(dataset.info.train, usable);
-    assert_eq!(dataset.train.pixels.len() as u64, usable * 3 * 32 * 32);
-    let skipped = Listing::of(&folder).unwrap().skipped;
-    let counts = [
-        (Reason::Hidden, 2),
-        (Reason::OtherFile, 3),
-        (Reason::OtherFormat, 1),
-        (Reason::NoClass, 1),
-        (Reason::TooDeep, 1),
-        (Reason::NoImages, 1),
-    ];
-    for (reason, count) in counts {
-        assert_eq!(skipped.count(reason), count, "{reason:?}: {:#?}", skipped.notes());
+    messy::write_messy(root.path());
+    let path = root.path().join("images");
+    let dataset = resized(&path, 32, Fit::Crop).load().unwrap();
+    assert_eq!(dataset.info.classes, messy::CLASSES);
+    assert_eq!(dataset.info.train, messy::USABLE.iter().sum::<u64>());
+    assert_eq!(dataset.info.notes, messy::NOTES);
+    assert_eq!(dataset.train.pixels.len() as u64, dataset.info.train * 3 * 32 * 32);
+    let listing = Listing::of(&resized(&path, 32, Fit::Crop)).unwrap();
+    let damaged = ["cats/cut.jpg", "dogs/text.png"];
+    let paths: Vec<&str> = listing.files.iter().filter_map(|file| file.entry.path.to_str()).collect();
+    let paths: Vec<&str> = paths.into_iter().filter(|path| !damaged.contains(path)).collect();
+    let image = |path: &str| {
+        let at = paths.iter().position(|known| *known == path).unwrap();
+        &dataset.train.pixels[at * 3072..][..3072]
+    };
+    let pixel = |path: &str, row: usize, column: usize| {
+        [0, 1, 2].map(|channel| image(path)[channel * 1024 + row * 32 + column])
+    };
+    let near = |path: &str, (row, column): (usize, usize), expected: [u8; 3], most: u8| {
+        let found = pixel(path, row, column);
+        assert!(found.iter().zip(expected).all(|(one, other)| one.abs_diff(other) <= most), "{path}: {found:?}");
+    };
+    assert!(image("dogs/alpha.png").iter().all(|value| *value == 255), "transparent red over white is white");
+    assert!(image("dogs/grayalpha.png").iter().all(|value| *value == 127), "half black over white is gray");
+    near("cats/print.jpg", (16, 16), [0, 255, 255], 6);
+    near("dogs/animated.gif", (16, 16), [255, 0, 0], 6);
+    near("cats/sixteen.png", (16, 16), [156; 3], 1);
+    near("cats/sixteen.tif", (16, 16), [78; 3], 1);
+    for (place, color) in [((4, 4), [255, 0, 0]), ((4, 27), [0, 255, 0]), ((27, 4), [0, 0, 255]), ((27, 27), [0; 3])] {
+        near("dogs/palette.png", place, color, 0);
     }
-    assert_eq!(skipped.notes().len(), counts.len(), "{:#?}", skipped.notes());
-    let notes = dataset.info.notes.join("\n");
-    for expected in [
-        "images of 20x30 to 80x120 became 32x32: the shorter side was scaled, and the center kept; 3 were enlarged",
-        "gray, and used as color images with three equal channels: 2",
-        "transparent in parts, and drawn over white: 2",
-        "more than 8 bits per value, and reduced to 8: 1",
-        "rotated or mirrored, as their EXIF data says: 1",
-    ] {
-        assert!(notes.contains(expected), "{expected}: {notes}");
-    }
-    // Files are in order of their names: alpha, animated, gray, grayalpha, misnamed, turned.
-    let image = |at: usize| &dataset.train.pixels[(10 + at) * 3072..][..3072];
-    assert!(image(0).iter().all(|value| *value == 255), "transparent red over white is white");
-    assert!(image(3).iter().all(|value| *value == 127), "half transparent black over white is gray");
-    // The photograph becomes redder to the right; rotated clockwise, it does so downwards.
-    let red = &image(5)[..1024];
-    assert!(red[31 * 32 + 16] > red[16] + 30, "{} {}", red[16], red[31 * 32 + 16]);
+    assert_eq!(image("dogs/linked.jpg"), image("cats/photo0.jpg"));
+    // The middle of a photograph whose red is twice the column, and whose green is twice the row.
+    near("cats/web.jpg", (16, 16), [70, 50, 90], 6);
+    near("cats/photo0.jpg", (16, 16), [120, 80, 90], 6);
+    // It becomes redder to the right; rotated clockwise, it does so downwards.
+    assert!(pixel("dogs/turned.jpg", 31, 16)[0] > pixel("dogs/turned.jpg", 0, 16)[0] + 30);
 }
 
 #[test]
@@ -404,7 +354,7 @@ proptest! {
         let place = (at * bytes.len() as f64) as usize;
         bytes[place] = byte;
         bytes.truncate((cut * bytes.len() as f64) as usize);
-        let _ = decode::decode(&bytes, Some(Resize { side: 5, fit: Fit::Pad }));
+        let _ = decode::decode(&bytes, Some(decode::Target { size: (5, 5), fit: Fit::Pad }));
         let _ = decode::decode(&bytes, None);
     }
 }

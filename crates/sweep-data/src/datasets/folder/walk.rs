@@ -20,6 +20,8 @@ pub(super) struct Entry {
     pub size: u64,
     /// Time of the last change, in nanoseconds since 1970.
     pub modified: u128,
+    /// Whether it is a link to nothing.
+    pub dangling: bool,
 }
 
 /// Returns all files below `root`, sorted by path. Hidden files and folders are counted, and not entered.
@@ -33,8 +35,10 @@ pub(super) fn walk(root: &Path, skipped: &mut Skipped) -> Result<Vec<Entry>, Err
 fn enter(root: &Path, below: &Path, depth: usize, files: &mut Vec<Entry>, skipped: &mut Skipped) -> Result<(), Error> {
     let folder = root.join(below);
     let failed = |error| unreadable(folder.display(), error);
-    for entry in fs::read_dir(&folder).map_err(failed)? {
-        let entry = entry.map_err(failed)?;
+    let mut entries = fs::read_dir(&folder).map_err(failed)?.collect::<Result<Vec<_>, _>>().map_err(failed)?;
+    // What is counted has the same examples every time.
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
         let path = below.join(entry.file_name());
         if entry.file_name().as_encoded_bytes().starts_with(b".") {
             // The project's own folder is no surprise to anybody.
@@ -48,9 +52,9 @@ fn enter(root: &Path, below: &Path, depth: usize, files: &mut Vec<Entry>, skippe
                 skipped.add(Reason::TooDeep, path.display().to_string());
             }
             Ok(found) if found.is_dir() => enter(root, &path, depth + 1, files, skipped)?,
-            Ok(found) => files.push(Entry { size: found.len(), modified: modified(&found), path }),
-            // A link to nothing is decided by its name, like a file that is there.
-            Err(_) => files.push(Entry { path, size: 0, modified: 0 }),
+            Ok(found) => files.push(Entry { size: found.len(), modified: modified(&found), dangling: false, path }),
+            // Whether it matters depends on its name, like that of a file that is there.
+            Err(_) => files.push(Entry { path, size: 0, modified: 0, dangling: true }),
         }
     }
     Ok(())

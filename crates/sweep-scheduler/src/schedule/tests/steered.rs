@@ -103,9 +103,11 @@ fn a_paused_sweep_saves_and_waits_and_goes_on_where_it_was() {
 #[test]
 fn slots_are_given_back_and_taken_again() {
     let mut world = under_way(4, 9);
-    assert!(world.ask(Request::Slots { most: Some(2) }).contains("2 of 4 slots"));
+    let said = world.ask(Request::Slots { most: Some(2) });
+    assert!(said.ends_with("2 of 4 slots are used; 2 running trials are asked to save"), "{said}");
     assert_eq!((world.running(), world.trainers.len()), (vec![1, 2], 2));
-    world.ask(Request::Slots { most: None });
+    let said = world.ask(Request::Slots { most: None });
+    assert!(said.ends_with("4 of 4 slots are used"), "none has to save where slots are taken again: {said}");
     (0..4).for_each(|slot| world.step(slot));
     assert_eq!(world.running(), [1, 2, 3, 4]);
     world.run_to_the_end();

@@ -1,20 +1,20 @@
-//! Runs `method: tpe` by itself, for scripts/compare-tpe. It proposes configurations of a test space on stdout, one
+//! Runs `method: tpe` or `bayes` by itself, for scripts/compare-search and scripts/bench/search.py. It proposes configurations of a test space on stdout, one
 //! JSON object per line, and reads the value of each from stdin.
 //!
 //! ```sh
-//! cargo run --release -p sweep-scheduler --example tpe -- branin 7
+//! cargo run --release -p sweep-scheduler --example propose -- branin 7
 //! ```
 //!
 //! Instead of a name, the space can be a JSON list of axes, each with `name`, `min`, `max` and `whole`.
 //!
 //! A third argument is the `lag`: a configuration does not depend on the values of this many configurations just before
-//! it.
+//! it. A fourth argument is the method, `tpe` by default.
 
 use std::io::{self, BufRead, Write};
 
 use serde_json::json;
 use sweep_core::space::{Condition, Curve, Distribution, Parameter, Space};
-use sweep_scheduler::search::{Known, Tpe};
+use sweep_scheduler::search::{Known, Learner, Model, Value};
 
 fn main() -> io::Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -24,17 +24,22 @@ fn main() -> io::Result<()> {
         return Err(io::Error::other("write the name of a space (branin, hartmann6, mixed, conditional) and a seed"));
     };
     let lag: usize = arguments.get(2).map_or(Ok(0), |lag| lag.parse()).map_err(io::Error::other)?;
-    let tpe = Tpe::new(space, seed);
+    let model = match arguments.get(3).map(String::as_str) {
+        None | Some("tpe") => Model::Tpe,
+        Some("bayes") => Model::Bayes,
+        Some(other) => return Err(io::Error::other(format!("{other} is no method; write tpe or bayes"))),
+    };
+    let learner = Learner::new(model, space, seed);
     let mut waiting = std::collections::VecDeque::new();
     let mut known: Vec<Known> = Vec::new();
     let mut values = io::stdin().lock().lines();
-    while let Some(settings) = tpe.propose(known.len() as u64, &known) {
+    while let Some(settings) = learner.propose(known.len() as u64, &known) {
         if writeln!(io::stdout(), "{}", json!(settings)).is_err() {
             break;
         }
         let Some(value) = values.next().transpose()? else { break };
-        known.push(Known { settings, value: None });
-        waiting.push_back(value.trim().parse().ok());
+        known.push(Known { settings, value: Value::Unknown });
+        waiting.push_back(value.trim().parse().map_or(Value::Failed, Value::Measured));
         let told = known.len() - waiting.len();
         if let (true, Some(value)) = (waiting.len() > lag, waiting.front().copied()) {
             known[told].value = value;
