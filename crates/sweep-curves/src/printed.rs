@@ -226,31 +226,10 @@ impl Printed {
             rows.extend(ended);
             return;
         }
-        if self.side_by_side(text) || self.tabular(text, rows) {
+        if self.side_by_side(text) || self.tabular(text, rows) || self.in_classification_report(text) {
             return;
         }
-        if self.in_classification_report(text) {
-            return;
-        }
-        let starred = text.trim_start().starts_with("* ");
-        let mut part = if starred { self.last_part } else { self.section };
-        let mut line = parse(text, part, &self.metric);
-        // `Prec@1 76.0 (75.1)` below `Test: [10/99] Loss 1.2 (1.3)`.
-        let is_place = line.epoch.is_some() || line.step.is_some() || line.progress || line.bar;
-        let is_running = !line.pairs.is_empty() && line.pairs.iter().all(|pair| pair.running);
-        if is_running && !is_place && self.was_running && part.is_none() && self.last_part.is_some() {
-            line = parse(text, self.last_part, &self.metric);
-        }
-        self.was_running = if line.pairs.is_empty() { self.was_running } else { line.pairs.iter().any(|p| p.running) };
-        // A line that names its epoch is below no heading of another one, or of one that has its values.
-        self.section_age += 1;
-        let is_elsewhere =
-            self.section_is_used || self.section_age > FAR || self.epoch.is_some() && line.epoch != self.epoch;
-        if part.is_some() && !starred && line.epoch.is_some() && is_elsewhere {
-            (self.section, part) = (None, None);
-            line = parse(text, None, &self.metric);
-        }
-        self.below_heading(&mut line, text, part.filter(|_| !starred));
+        let mut line = self.parsed(text);
         self.labels.line(text, line.pairs.iter().map(|pair| pair.name.clone()).filter(|name| is_metric(name)));
         let fold = labels::fold(text).filter(|_| line.epoch.is_none());
         let has_metric = line.pairs.iter().any(|pair| is_metric(&pair.name));
@@ -308,6 +287,30 @@ impl Printed {
         if has_metric {
             self.blocks.value(fold.as_deref());
         }
+    }
+
+    /// Reads a line, whose set an earlier one may have announced.
+    fn parsed(&mut self, text: &str) -> Line {
+        let starred = text.trim_start().starts_with("* ");
+        let mut part = if starred { self.last_part } else { self.section };
+        let mut line = parse(text, part, &self.metric);
+        // `Prec@1 76.0 (75.1)` below `Test: [10/99] Loss 1.2 (1.3)`.
+        let is_place = line.epoch.is_some() || line.step.is_some() || line.progress || line.bar;
+        let is_running = !line.pairs.is_empty() && line.pairs.iter().all(|pair| pair.running);
+        if is_running && !is_place && self.was_running && part.is_none() && self.last_part.is_some() {
+            line = parse(text, self.last_part, &self.metric);
+        }
+        self.was_running = if line.pairs.is_empty() { self.was_running } else { line.pairs.iter().any(|p| p.running) };
+        // A line that names its epoch is below no heading of another one, or of one that has its values.
+        self.section_age += 1;
+        let is_elsewhere =
+            self.section_is_used || self.section_age > FAR || self.epoch.is_some() && line.epoch != self.epoch;
+        if part.is_some() && !starred && line.epoch.is_some() && is_elsewhere {
+            (self.section, part) = (None, None);
+            line = parse(text, None, &self.metric);
+        }
+        self.below_heading(&mut line, text, part.filter(|_| !starred));
+        line
     }
 
     /// Takes a line to the epoch or step that it belongs to.
