@@ -5,7 +5,7 @@ use sweep_core::recipe::Layer;
 
 /// Share of the initial statistics that is left when they have settled.
 const LEFT: f64 = 0.05;
-/// Minimum number of epochs for a note …
+/// Minimum number of epochs for a note, unless that is more than all epochs …
 const LEAST: f64 = 3.0;
 /// … and minimum share of all epochs.
 const SHARE: f64 = 0.1;
@@ -26,7 +26,8 @@ impl Spec {
         let each = (inspection.train.0 as f64 / batch).ceil().max(1.0);
         let needs = |momentum: f64| (LEFT.ln() / momentum.ln()).ceil();
         let settled = (needs(momentum) / each).ceil();
-        (momentum > FASTER && settled >= LEAST && settled >= SHARE * epochs).then(|| {
+        let never = needs(momentum) > each * epochs;
+        (momentum > FASTER && (never || settled >= LEAST && settled >= SHARE * epochs)).then(|| {
             let faster = (needs(FASTER) / each).ceil();
             let plural = if faster == 1.0 { "epoch" } else { "epochs" };
             format!(
@@ -49,7 +50,11 @@ mod tests {
     use sweep_data::network::Shape;
 
     fn said(model: &str, train: u64) -> Option<String> {
-        let text = format!("data: {{set: digits}}\nmodel: {model}\ntraining: {{epochs: 30, batch_size: 128}}\n");
+        said_of(model, train, 30)
+    }
+
+    fn said_of(model: &str, train: u64, epochs: u32) -> Option<String> {
+        let text = format!("data: {{set: digits}}\nmodel: {model}\ntraining: {{epochs: {epochs}, batch_size: 128}}\n");
         let mut spec = Spec::read(&text, "f", Path::new("/")).unwrap_or_else(|problems| panic!("{problems}")).0;
         let data = Info {
             shape: Shape { channels: 1, height: 8, width: 8 },
@@ -72,5 +77,16 @@ mod tests {
         assert_eq!(said(norm, 50_000), None);
         assert_eq!(said(faster, 1500), None);
         assert_eq!(said("[conv: 8, relu, flatten, dense: 10]", 1500), None);
+        let slower = "[conv: 8, batch_norm: {momentum: 0.999}, relu, flatten, dense: 10]";
+        assert!(said(slower, 50_000).is_some_and(|said| said.contains("here 9 epochs")), "{:?}", said(slower, 50_000));
+    }
+
+    #[test]
+    fn a_training_that_ends_before_the_statistics_have_settled_is_said_however_short_it_is() {
+        let norm = "[conv: 8, batch_norm, relu, flatten, dense: 10]";
+        let few = said_of(norm, 20_000, 1).expect("it never settles");
+        assert!(few.contains("here 3 epochs; trials train for at most 1."), "{few}");
+        assert_eq!(said_of(norm, 50_000, 1), None, "313 or more steps are enough");
+        assert!(said_of(norm, 20_000, 2).is_some_and(|said| said.contains("at most 2.")));
     }
 }
