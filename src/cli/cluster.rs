@@ -211,7 +211,7 @@ fn prepared(target: &Target, start: &Start, greeting: &Greeting, sync: &[PathBuf
     let Some(lacks) = lacks else { return Answer { notes, brought: None, facts } };
     match hosts::bring(remote, own) {
         Err(why) => {
-            let cannot = format!("{lacks}; this sweep {} cannot be brought there: {why}", greeting.version);
+            let cannot = format!("{lacks}; this sweep {} cannot be copied there: {why}", greeting.version);
             Answer { notes, ..Answer::none(&cannot) }
         }
         Ok((path, is_new)) => {
@@ -291,7 +291,7 @@ pub fn role(environment: &Environment) -> Result<Role> {
         (Some(0), _) => Ok(Role::Controls),
         (Some(_), Some(1..)) => Ok(Role::Idle),
         (Some(_), _) => Ok(Role::Joins(environment.variable("SLURMD_NODENAME").unwrap_or_else(|| environment.host()))),
-        (None, _) => Err(Error::new(Exit::Usage, "--here works only under srun, with one task a node")
+        (None, _) => Err(Error::new(Exit::Usage, "--here works only under srun, with one task per node")
             .hint("for example: srun --nodes 4 sweep run sweep.yaml --here")),
     }
 }

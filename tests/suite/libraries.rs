@@ -116,7 +116,7 @@ if __name__ == '__main__':
     assert!(error.contains("is not the sweep in train.py"), "{error}");
     world.write("other.py", "print('hello')\n");
     let error = world.expect("init other.py", 2);
-    assert!(error.contains("ended without a call of wandb.sweep; its last words: hello"), "{error}");
+    assert!(error.contains("ended without a call of wandb.sweep; its last output: hello"), "{error}");
 }
 
 /// What the script prints is read, where nothing else reports the metric.

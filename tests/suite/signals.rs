@@ -74,7 +74,9 @@ train(lambda: stop)
         let output = run.wait_with_output().unwrap();
         let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
         assert!(output.status.success(), "{text}");
-        let told = format!("trial 0001: {name} from elsewhere ended its program with exit code 0; it is started again");
+        let told = format!(
+            "trial 0001: its program exited with code 0 after {name} from another process; it is started again"
+        );
         assert!(text.contains(&told), "{text}");
         let column = |name: &str| world.column("results/s/trials.csv", name)[0].clone();
         assert_eq!(
@@ -113,7 +115,7 @@ if __name__ == '__main__':
 ";
     let world = world(script);
     let text = world.expect("run s.yaml --progress plain", 0);
-    assert!(!text.contains("from elsewhere"), "{text}");
+    assert!(!text.contains("from another process"), "{text}");
     assert_eq!(world.column("results/s/trials.csv", "attempts"), ["1"]);
 }
 

@@ -261,7 +261,7 @@ impl Service {
             }
             Heard::Disconnected(why) => tracing::warn!("disconnected: {why}"),
             Heard::Save => {
-                tracing::warn!("no word from the controller: saves all trials");
+                tracing::warn!("the controller does not answer: saves all trials");
                 self.save();
             }
             Heard::Latest(_) => {}
@@ -322,7 +322,7 @@ impl Service {
                 }
             }
             ToAgent::Leave { again: true, .. } => self.leave("its job ends too soon for a trial", false, Job::Ends),
-            ToAgent::Leave { done, .. } => self.leave("the controller needs it no more", done, Job::Needless),
+            ToAgent::Leave { done, .. } => self.leave("the controller does not need it any more", done, Job::Needless),
         }
     }
 
