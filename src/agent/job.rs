@@ -121,8 +121,8 @@ impl Facts {
 fn start_folder(spec: &Spec) -> Result<PathBuf> {
     let start = spec.program_folder();
     if !start.is_dir() {
-        return Err(Error::new(Exit::Storage, format!("{} is not there, and programs start in it", start.display()))
-            .hint("no trial is lost: put it back, and then `sweep resume` the sweep"));
+        return Err(Error::new(Exit::Storage, format!("{} does not exist, but programs start in it", start.display()))
+            .hint("put it back and resume the sweep; no trial is lost"));
     }
     Ok(start)
 }

@@ -122,8 +122,8 @@ pub fn without_metric(job: &Job, reading: &Reading) -> String {
     if let Some(odd) = reading.odd() {
         let metric = &job.metric;
         return format!(
-            "the program ended without a value of {metric}: it told {odd} under that name, and only a number can be \
-             ranked; its log is trials/{trial}/trainer.log"
+            "the program ended without a value of {metric}: it reported {odd} under that name, but only a number can \
+            be ranked; its log is trials/{trial}/trainer.log"
         );
     }
     let names: Vec<&str> = reading.names().iter().map(String::as_str).collect();
@@ -132,7 +132,7 @@ pub fn without_metric(job: &Job, reading: &Reading) -> String {
         ([], Some(file)) => format!("there is no number under a name in {}", file.display()),
         ([], None) if matches!(job.metrics, Metrics::Files(_)) => format!("it wrote no {}", job.metrics.describe()),
         ([], None) => format!("it printed no line such as {{\"{}\": 0.5}}", job.metric),
-        (some, _) => format!("it told {}", some.join(", ")),
+        (some, _) => format!("it reported {}", some.join(", ")),
     };
     let off = if job.is_wandb_off && job.prints() {
         "; WANDB_MODE is `disabled`, so what the program logs to wandb is not seen: unset it, and wandb runs offline"

@@ -18,8 +18,8 @@ use sweep_spec::{PerGpu, Spec};
 #[command(after_help = "Example:
   sweep run sweep.yaml --on 'command:kubectl exec -i worker-0 -- sweep agent'
 
-`sweep run --on ssh:HOST` starts it by itself. It speaks with its controller on stdin and stdout, keeps training if they are
-closed, and ends when the sweep needs it no more, or when no controller was heard for the time that `orphan` allows.")]
+`sweep run --on ssh:HOST` starts the agent itself. The agent talks to the controller on stdin and stdout. If these are closed,
+it continues to train. It ends when the sweep does not need this host any more, or after the time `orphan` without a controller.")]
 pub struct Args {
     /// Name of this host in the sweep [default: the machine's name]
     #[arg(long)]
@@ -33,10 +33,10 @@ pub struct Args {
     /// Serve this sweep
     #[arg(long, value_name = "SWEEP", hide = true)]
     serve: Option<String>,
-    /// Find the controller by this file, which it writes into the sweep's folder
+    /// Connect to the controller whose address is in this file: `.address` in the sweep's folder
     #[arg(long, value_name = "FILE", conflicts_with = "serve")]
     dial: Option<PathBuf>,
-    /// Leave if nothing was to do for this time, for example 5m
+    /// Leave the sweep after this time without a trial, for example 5m
     #[arg(long, value_name = "TIME", value_parser = sweep_spec::parse_time, requires = "dial")]
     idle: Option<Duration>,
     /// Queue this job of Slurm again if it ends before the sweep does

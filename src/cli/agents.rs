@@ -71,7 +71,7 @@ fn page(history: &History) -> String {
         let running: Vec<_> = running(history, name).map(|(slot, trial)| format!("{trial} on {slot}")).collect();
         let state = match (&node.left, &node.silent) {
             (Some((_, why)), _) => format!("left: {why}"),
-            (None, Some((_, why))) => format!("silent: {why}"),
+            (None, Some((_, why))) => format!("unreachable: {why}"),
             (None, None) if running.is_empty() => format!("{} slots, idle", node.slots.len()),
             (None, None) => format!("{} slots, runs trials {}", node.slots.len(), running.join(", ")),
         };

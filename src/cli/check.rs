@@ -38,7 +38,7 @@ const SECONDS_EACH: f64 = 30.0;
 /// Options of `sweep check`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  sweep check sweeps/cifar10-regularisation.yaml
+  sweep check sweeps/cifar10-regularization.yaml
   sweep check my-arrays.yaml --data-only --json
 
 Checks the images for a wrong axis order, images that are in both the training and the validation set, missing or

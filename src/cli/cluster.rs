@@ -230,7 +230,7 @@ pub fn role(environment: &Environment) -> Result<Role> {
         (Some(0), _) => Ok(Role::Controls),
         (Some(_), Some(1..)) => Ok(Role::Idle),
         (Some(_), _) => Ok(Role::Joins(environment.variable("SLURMD_NODENAME").unwrap_or_else(|| environment.host()))),
-        (None, _) => Err(Error::new(Exit::Usage, "--here works only under srun, with one task a node")
+        (None, _) => Err(Error::new(Exit::Usage, "--here works only under srun, with one task per node")
             .hint("for example: srun --nodes 4 sweep run sweep.yaml --here")),
     }
 }

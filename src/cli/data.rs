@@ -82,7 +82,7 @@ fn run_list(args: &List, environment: &Environment) -> Result<Exit> {
             let (train, test) = set.images;
             json!({
                 "name": set.name, "about": set.about, "train": train, "test": test, "bytes": set.size(),
-                "path": here(set), "licence": set.licence, "citation": set.citation,
+                "path": here(set), "license": set.license, "citation": set.citation,
             })
         };
         output::print_json(&CATALOG.iter().map(row).collect())?;
@@ -97,7 +97,7 @@ fn run_list(args: &List, environment: &Environment) -> Result<Exit> {
             count(set.images.0),
             count(set.images.1),
             megabytes(set.size()),
-            set.licence.to_owned(),
+            set.license.to_owned(),
             here(set).map_or("-".to_owned(), |path| path.display().to_string()),
         ]);
     }
@@ -136,7 +136,7 @@ fn run_fetch(args: &Fetch, environment: &Environment) -> Result<Exit> {
     let (train, test) = set.images;
     output::print(&format!(
         "{path}: {train} training images and {test} test images, {about}\n\
-         license: {licence}\n\
+         license: {license}\n\
          cite:    {citation}\n\
          \n\
          In a sweep file, with the path relative to that file:\n\
@@ -145,7 +145,7 @@ fn run_fetch(args: &Fetch, environment: &Environment) -> Result<Exit> {
         train = count(train),
         test = count(test),
         about = set.about,
-        licence = set.licence,
+        license = set.license,
         citation = set.citation,
         name = set.name,
     ))?;

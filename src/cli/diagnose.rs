@@ -32,8 +32,8 @@ const WIDTH: usize = 96;
 pub struct Args {
     /// Learning curves: the output of a training loop, a table with one row per epoch (CSV, Markdown, text), JSON, a
     /// notebook, TensorBoard event files, a W&B run or export, also compressed by gzip; a folder of such files; or - for
-    /// stdin. Read are Keras, Lightning, Hugging Face, fastai, Ultralytics, PyTorch's examples, XGBoost, LightGBM,
-    /// CatBoost, scikit-learn, fairseq, mmcv, and loops that print names and numbers
+    /// stdin. Recognizes output of Keras, Lightning, Hugging Face, fastai, Ultralytics, PyTorch's examples, XGBoost,
+    /// LightGBM, CatBoost, scikit-learn, fairseq, mmcv, and loops that print names and numbers
     #[arg(value_name = "FILE", required = true)]
     files: Vec<PathBuf>,
     /// Print one JSON object, with the evidence for every finding
@@ -52,7 +52,7 @@ pub struct Args {
     #[arg(long, value_name = "RATE")]
     dropout: Option<f64>,
     /// What the network is trained for, if it cannot be recognized: images, detection, text, language-model, audio or
-    /// tabular. Advice is then in the words of the task
+    /// tabular. Advice depends on it
     #[arg(long, value_name = "TASK")]
     task: Option<Task>,
     /// Also draw the curve, or up to five side by side, as .svg or .png

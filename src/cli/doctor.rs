@@ -1,4 +1,4 @@
-//! `sweep doctor`: what this machine has and lacks to train.
+//! `sweep doctor`: checks what training on this machine needs.
 
 mod checks;
 
@@ -35,7 +35,7 @@ pub struct Args {
     json: bool,
 }
 
-/// Examines the machine and prints what it has and lacks.
+/// Examines the machine, and prints what it found with a fix for each problem.
 ///
 /// # Errors
 /// Returns an error if the output cannot be written. What is missing is printed, and decides the exit code.

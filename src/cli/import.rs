@@ -27,12 +27,12 @@ const REASONS: usize = 5;
 /// What was typed.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
-  sweep import optuna study.jsonl sweep.yaml        begin the sweep with what the study knows; then `sweep resume`
-  sweep import optuna study.db results/mine         for a sweep that has begun
+  sweep import optuna study.jsonl sweep.yaml        begin a sweep with the study's trials; then `sweep resume`
+  sweep import optuna study.db results/mine         for an existing sweep
   sweep import csv results/old/trials.csv sweep.yaml
 
-Imported trials are no trials of the sweep: they have no number and no rank. `method: tpe` and `bayes` learn from them, and the report
-names them.")]
+Imported trials are not trials of the sweep: they have no number and no rank. `method: tpe` and `bayes` learn from them, and the report
+mentions them.")]
 pub struct Args {
     /// What the file is
     #[arg(value_enum)]
@@ -113,13 +113,13 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
         folder.display()
     );
     if double > 0 {
-        said += &format!("\nleft out {}, which the sweep knew already", format::trials(double));
+        said += &format!("\nleft out {}, which the sweep already has", format::trials(double));
     }
     if unfinished > 0 {
         said += &format!("\nleft out {} without a finite value, or that did not finish", format::trials(unfinished));
     }
     if !spec.method.learns() {
-        said += "\nnote: only `method: tpe` and `bayes` learn from them; here, the report alone names them";
+        said += "\nnote: only `method: tpe` and `bayes` learn from them; in this sweep, only the report mentions them";
     }
     if is_new {
         said += &format!("\nto run it: sweep resume {}", folder.display());

@@ -84,7 +84,7 @@ fn put(path: &Path, text: &str, environment: &Environment, of: &str) -> Result<(
     match std::fs::read_to_string(environment.folder.join(path)) {
         Ok(before) if before == text => return Ok(()),
         Ok(_) => {
-            return Err(Error::new(Exit::Usage, format!("{shown} is there already, and is not {of}"))
+            return Err(Error::new(Exit::Usage, format!("{shown} already exists, and differs from {of}"))
                 .hint(format!("run it with `sweep run {shown}`, or remove it to write it again")));
         }
         Err(_) => {}
@@ -137,7 +137,7 @@ fn ask(script: &Path, environment: &Environment) -> Result<Asked> {
         let text = String::from_utf8_lossy(&text);
         let lines: Vec<&str> = text.lines().filter(|line| !line.trim().is_empty()).collect();
         let last = lines[lines.len().saturating_sub(LAST_LINES)..].join(" | ");
-        let last = if last.is_empty() { String::new() } else { format!("; its last words: {last}") };
+        let last = if last.is_empty() { String::new() } else { format!("; its last output: {last}") };
         return Err(Error::new(Exit::Usage, format!("{shown} ended without a call of wandb.sweep{last}")).hint(
             format!("if it has no sweep in its code, write a sweep file with `program: {shown}` and `parameters:`"),
         ));
@@ -166,7 +166,7 @@ fn yaml(script: &Path, asked: Asked) -> Result<String> {
         file.insert("run_cap".to_owned(), json!(count));
     }
     let text = serde_yaml::to_string(&file).map_err(|error| {
-        Error::new(Exit::Usage, format!("the sweep in {} is no sweep file: {error}", script.display()))
+        Error::new(Exit::Usage, format!("the sweep in {} is not a valid sweep file: {error}", script.display()))
     })?;
     Ok(format!("# Written by `sweep init {own}` from what the script gives to wandb.sweep and wandb.agent.\n{text}"))
 }

@@ -42,7 +42,7 @@ use sweep_core::error::{Error, Exit, Result};
 use sweep_core::nearest::nearest;
 use sweep_spec::SETTINGS;
 
-/// Runs hyperparameter sweeps on the GPUs of this machine and explains why networks overfit or underfit.
+/// The command line of `sweep`.
 #[derive(Debug, Parser)]
 #[command(name = "sweep", version, about, long_about = None, arg_required_else_help = true)]
 pub struct Cli {
@@ -70,31 +70,35 @@ enum Command {
     Report(report::Args),
     /// Show running, waiting, finished, and failed trials, the best trial so far, and the time left
     Status(status::Args),
-    /// Show sweeps in the browser, live
+    /// Show sweeps in the browser, while they run and afterwards
     Serve(serve::Args),
     /// List the sweeps in a folder
     List(overview::List),
     /// Compare sweeps: their best trials, and the parameters that differ
     Compare(overview::Compare),
-    /// End running trials of a sweep; their best epochs count
+    /// Stop trials of a sweep; they are ranked by their best epochs
+    #[command(after_help = "Example:\n  sweep stop results/quickstart 3 7")]
     Stop(steer::Trials),
-    /// Leave out trials of a sweep, also those that have not begun; they do not count
+    /// Leave out trials of a sweep, also those that have not begun; they are not ranked
+    #[command(after_help = "Example:\n  sweep skip results/quickstart 12")]
     Skip(steer::Trials),
     /// Run failed, stopped, or skipped trials of a sweep again
     Retry(steer::Retry),
     /// Save the running trials of a sweep, and start none until `sweep continue`
+    #[command(after_help = "Example:\n  sweep pause results/quickstart")]
     Pause(steer::Folder),
-    /// Go on with a paused sweep
+    /// Continue a paused sweep
+    #[command(after_help = "Example:\n  sweep continue results/quickstart")]
     Continue(steer::Folder),
     /// Run some trials of a sweep before the others
     First(steer::First),
     /// Change the number of slots that a running sweep uses
     Slots(steer::Slots),
-    /// Show the other hosts of a sweep: their slots, what runs there, and why one left
+    /// Show the other hosts of a sweep: their slots, running trials, and why a host left
     Agents(agents::Args),
-    /// Train on more hosts while a sweep runs
+    /// Add hosts to a running sweep
     Join(steer::Join),
-    /// Save the trials on another host, and use it no longer
+    /// Save the trials on another host, and remove the host from the sweep
     Leave(steer::Leave),
     /// Train on this host for a sweep that another host controls
     Agent(agent::Args),
@@ -104,13 +108,13 @@ enum Command {
     Show(show::Args),
     /// Export the network of a trial, with its trained weights, as a PyTorch module
     Export(export::Args),
-    /// Make finished trials of an older study known to a sweep, for `tpe` and the report
+    /// Give a sweep the finished trials of an older study, for `tpe` and the report
     Import(import::Args),
-    /// Say which classes the network of a trial sees in images
+    /// Classify images with the network of a trial
     Predict(predict::Args),
     /// List the GPUs of this machine, and the slots that a sweep would use
     Gpus(gpus::Args),
-    /// Say what this machine has and lacks to train: trainer, libtorch, GPUs, disk
+    /// Check what training on this machine needs: trainer, libtorch, GPUs, disk
     Doctor(doctor::Args),
     /// List and download published data sets
     Data(data::Args),

@@ -74,7 +74,8 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     if args.or_resume && layout.journal().exists() {
         if args.count.is_none() && has_changed(&layout, &text) {
             output::tell(&format!(
-                "note: {} has changed since the sweep began, and the sweep goes on with its own copy; `sweep extend {} {}` \
+                "note: {} has changed since the sweep began, and the sweep continues with its own copy; `sweep extend \
+                {} {}` \
                  adds values or trials",
                 args.file.display(),
                 environment.short(layout.root()).display(),

@@ -38,8 +38,8 @@ pub struct Options {
     /// Path of the trainer [default: sweep-trainer next to sweep]
     #[arg(long, value_name = "PROGRAM")]
     trainer: Option<PathBuf>,
-    /// Timeout in seconds: a trainer without output for this long is ended, and its trial is retried [default: ten
-    /// epochs of the trial, but at least 60 s, and 600 s before the first epoch]
+    /// Timeout in seconds: a trial without output for this time is ended and retried [default for networks: ten times
+    /// the longest epoch, but at least 60 s, and 600 s before the first epoch; for programs: none]
     #[arg(long, value_name = "SECONDS", value_parser = clap::value_parser!(u32).range(1..))]
     silence: Option<u32>,
     /// Save the running trials and end after this time, for example 8h; the sweep can be resumed [default: `max_time` in
@@ -55,7 +55,7 @@ pub struct Options {
     pub no_check: bool,
     #[command(flatten)]
     pub on: On,
-    /// Under srun: train on all nodes of the allocation. One task a node; the first one controls the sweep
+    /// Under srun: train on all nodes of the allocation. Start one task per node; the first one controls the sweep
     #[arg(long)]
     here: bool,
     /// Also show the sweep in the browser while it runs, like `sweep serve`; prints the address

@@ -24,12 +24,12 @@ const TOKEN: usize = 32;
   sweep serve results/quickstart --listen unix:/run/user/1000/sweep.sock
   sweep serve results/quickstart --listen 0.0.0.0:8080 --token-file ~/.sweep-token
 
-Without --control, the page only reads. Ctrl-C closes it; the sweep goes on.")]
+Without --control, the page only reads. Ctrl-C closes it; the sweep continues.")]
 pub struct Args {
     /// Folders of the sweeps, for example results/quickstart
     #[arg(value_name = "DIR", required = true)]
     folders: Vec<PathBuf>,
-    /// Where to listen: ADDRESS:PORT, or unix:PATH; port 0 is a free one
+    /// Address to listen on: ADDRESS:PORT, or unix:PATH; port 0 chooses a free port
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:0")]
     listen: Listen,
     /// File with the token of the address, which only you can read [default: a new random token each time]

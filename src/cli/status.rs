@@ -132,7 +132,7 @@ impl<'a> Standing<'a> {
     fn text(&self, Opened { layout, spec, history, .. }: &Opened) -> String {
         let mut text = format!("{} is {}", format::clean(&history.name), self.state);
         if self.state == State::Paused {
-            let _ = write!(text, "; to go on: sweep continue {}", layout.root().display());
+            let _ = write!(text, "; to continue: sweep continue {}", layout.root().display());
         }
         if let Some(most) = history.steering.most {
             let plural = if most == 1 { "slot" } else { "slots" };

@@ -46,6 +46,7 @@ pub struct Trials {
 
 /// Options of `sweep retry`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  sweep retry results/quickstart 3")]
 pub struct Retry {
     #[command(flatten)]
     of: Trials,
@@ -104,6 +105,7 @@ pub struct First {
 
 /// Options of `sweep slots`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Examples:\n  sweep slots results/quickstart 2\n  sweep slots results/quickstart all")]
 pub struct Slots {
     /// Folder of the sweep, for example results/quickstart
     #[arg(value_name = "DIR")]
@@ -115,6 +117,7 @@ pub struct Slots {
 
 /// Options of `sweep tag`.
 #[derive(Debug, clap::Args)]
+#[command(after_help = "Example:\n  sweep tag results/quickstart 3 'used in the paper'")]
 pub struct Tag {
     /// Folder of the sweep, for example results/quickstart
     #[arg(value_name = "DIR")]

@@ -38,8 +38,8 @@ pub fn event(scheduler: &Scheduler, event: &Event) {
         Event::Interrupt => info!("sweep: interrupted, asks all trials to save"),
         Event::Asked(request) => info!("sweep: is asked: {request:?}"),
         Event::Joined { node, about, slots } => info!("{node}: joins with {} slots: {about}", slots.len()),
-        Event::Silent { node, why, .. } => warn!("{node}: is silent: {why}"),
-        Event::Back { node } => info!("{node}: is heard again"),
+        Event::Silent { node, why, .. } => warn!("{node}: is unreachable: {why}"),
+        Event::Back { node } => info!("{node}: answers again"),
         Event::Leaving { node } => info!("{node}: is about to leave"),
         Event::Departed { node, why } => warn!("{node}: has left: {why}"),
         Event::Sight { .. } | Event::Tick | Event::Expects(_) => {}
@@ -76,7 +76,7 @@ fn entry(entry: &Entry) {
             warn!("{attempt}: left, and nothing shows that it saved: {reason}")
         }
         Entry::Paused { attempt, signal: Some(number), .. } => {
-            info!("{attempt}: left after signal {number} from elsewhere")
+            info!("{attempt}: left after signal {number} from another process")
         }
         Entry::Paused { attempt, later: true, .. } => info!("{attempt}: asks to be started again later"),
         Entry::Paused { attempt, .. } => info!("{attempt}: saved and left"),

@@ -53,7 +53,7 @@ impl Growth {
             Ok(_) => reasons.extend(constants),
             // The training differs. The cause is a change in the sections, or else one that shows only in the trial.
             Err(_) if !constants.is_empty() => reasons = constants,
-            Err(trial) => reasons = vec![format!("trial {trial} would be trained otherwise")],
+            Err(trial) => reasons = vec![format!("trial {trial} would be trained differently")],
         }
         Err(Refusal { reasons, vary })
     }
@@ -184,7 +184,7 @@ mod tests {
             (spec(&format!("{SIZES}\ndata: {{set: mnist, path: x}}\nmodel: linear\n")), "data: "),
             (
                 spec(&format!("{SIZES}\ndata: {{set: digits}}\nmodel: small\ntraining: {{epochs: 5}}\n")),
-                "trial 0001 would be trained otherwise",
+                "trial 0001 would be trained differently",
             ),
             (spec(&format!("{SIZES}\nprogram: train.py\n")), "program or command"),
         ];

@@ -90,8 +90,8 @@ pub(super) fn chosen(studies: &BTreeMap<u64, String>, name: Option<&str>) -> Res
             found.ok_or_else(|| format!("no study {name}; studies: {}", all()))
         }
         None if studies.len() == 1 => Ok(*studies.keys().next().expect("there is one")),
-        None if studies.is_empty() => Err("no study is in it".into()),
-        None => Err(format!("several studies are in it, so name one with --study: {}", all())),
+        None if studies.is_empty() => Err("it contains no study".into()),
+        None => Err(format!("it contains several studies, so name one with --study: {}", all())),
     }
 }
 

@@ -48,8 +48,8 @@ fn paused(
     Some(match (signal, unsaved, rule) {
         _ if record.outcome().is_some() => return None,
         (Some(number), ..) => format!(
-            "trial {trial}: {} from elsewhere ended its program with exit code 0; it is started again, to go on from its \
-             own checkpoint",
+            "trial {trial}: its program exited with code 0 after {} from another process; it is started again, to \
+            continue from its own checkpoint",
             signal_name(number)
         ),
         _ if later => format!("trial {trial}: the program asks to be started again later (exit code {LATER})"),
@@ -92,7 +92,7 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
             "trial {}: {by} would stop it after {epoch} epochs; it keeps running as an audit of the rule",
             attempt.trial
         )),
-        Entry::Bought { purchase, .. } => Some(format!("budget: it pays for {}", budget::bought(purchase))),
+        Entry::Bought { purchase, .. } => Some(format!("budget: pays for {}", budget::bought(purchase))),
         Entry::Raced { round, .. } => Some(raced(&round.again)),
         Entry::Lost { attempt, fault, .. } => Some(format!("trial {}: will be retried: {fault}", attempt.trial)),
         Entry::Ended { attempt, outcome, .. } => ended(history.trial(attempt.trial)?, outcome, &spec.metric),
@@ -112,7 +112,7 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
         Entry::Skipped { trial, .. } => Some(format!("{}: skipped", of_total(*trial))),
         Entry::Node { node, what, .. } => Some(format!("{node}: {}", of_node(what))),
         Entry::Kept { attempt, .. } => {
-            Some(format!("trial {}: goes on on {}", attempt.trial, history.trial(attempt.trial)?.slot))
+            Some(format!("trial {}: continues on {}", attempt.trial, history.trial(attempt.trial)?.slot))
         }
         Entry::Reopened { trial, .. } => Some(format!("trial {trial}: will be retried")),
         _ => None,
@@ -148,7 +148,7 @@ fn raced(again: &[TrialId]) -> String {
     let more = if more > 0 { format!(" and {more} more") } else { String::new() };
     let which = if again.len() == 1 { "trial" } else { "trials" };
     format!(
-        "race: the best is not separated yet; the configurations of {which} {}{more} run once more",
+        "race: no configuration is proven to be the best yet; the configurations of {which} {}{more} run once more",
         trials.join(", ")
     )
 }
@@ -175,8 +175,8 @@ fn ended(trial: &TrialRecord, outcome: &Outcome, metric: &Metric) -> Option<Stri
 fn of_node(what: &NodeChange) -> String {
     match what {
         NodeChange::Joined { slots, about } => format!("joined with {} slots: {about}", slots.len()),
-        NodeChange::Silent { why } => format!("silent: {why}"),
-        NodeChange::Back => "heard again".to_owned(),
+        NodeChange::Silent { why } => format!("unreachable: {why}"),
+        NodeChange::Back => "answers again".to_owned(),
         NodeChange::Left { why } => format!("left: {why}"),
     }
 }

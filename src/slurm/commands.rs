@@ -51,9 +51,10 @@ impl Slurm {
                 Some(fewer) => (number, refusal) = (fewer, Some(said)),
                 None => {
                     let error = Error::new(Exit::Usage, format!("Slurm refuses the jobs: {said}"));
-                    return Err(
-                        error.hint("what is after -- goes to sbatch as it is; `sweep plan` shows the whole call")
-                    );
+                    return Err(error.hint(
+                        "everything after -- is passed to sbatch unchanged; `sweep plan` shows the whole \
+                        command",
+                    ));
                 }
             }
         }

@@ -48,7 +48,7 @@ impl Jobs {
         let (before, missing) = (pool.alive(), pool.missing(nodes));
         let (mut submitted, mut told) = (0, Vec::new());
         if before > 0 {
-            told.push(format!("Slurm: jobs of this sweep that are there already: {before}"));
+            told.push(format!("Slurm: jobs of this sweep that already exist: {before}"));
         }
         if !missing.is_empty() {
             let (accepted, refusal) = slurm.submit(&missing).await?;
@@ -82,7 +82,7 @@ impl Jobs {
     pub async fn end(self) {
         tokio::time::sleep(GOODBYE).await;
         if let Err(error) = self.slurm.cancel_all().await {
-            tracing::warn!("jobs may be left: {error}");
+            tracing::warn!("some jobs may not be canceled: {error}");
         }
     }
 }
@@ -114,7 +114,7 @@ async fn watch(slurm: Slurm, mut pool: Pool, counts: Arc<Counts>, changes: mpsc:
         let surplus = pool.surplus(counts.needed.load(Ordering::Relaxed));
         if !surplus.is_empty() && slurm.cancel(&surplus).await.is_ok() {
             told.push(Change::Note(format!(
-                "Slurm: {} jobs that wait are canceled, since few trials are left",
+                "Slurm: {} queued jobs are canceled, because few trials are left",
                 surplus.len()
             )));
         }

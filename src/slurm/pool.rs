@@ -69,7 +69,7 @@ impl Pool {
             *reasons.entry(&job.reason).or_default() += 1;
         }
         let each: Vec<String> = reasons.iter().map(|(reason, number)| format!("{number} ({reason})")).collect();
-        (!each.is_empty()).then(|| format!("Slurm: jobs that wait: {}", each.join(", ")))
+        (!each.is_empty()).then(|| format!("Slurm: queued jobs: {}", each.join(", ")))
     }
 
     /// Number of jobs that wait or run.
@@ -125,7 +125,7 @@ mod tests {
             ended("node1.1", "TIMEOUT"),
             note("node2.2: Slurm has lost its node: NODE_FAIL"),
             note("node3.3: Slurm queued its job again (BeginTime)"),
-            note("Slurm: jobs that wait: 1 (BeginTime)"),
+            note("Slurm: queued jobs: 1 (BeginTime)"),
         ];
         assert_eq!(changes, expected, "processes of a job that is ending may be left");
         assert!(update(&mut pool, second).is_empty());

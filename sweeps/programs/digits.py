@@ -1,7 +1,7 @@
 """Trains scikit-learn's multi-layer perceptron on its digits, epoch by epoch.
 
-Reads its settings as `--name=value`, writes metrics.csv into its trial's folder, and goes on from model.pickle there.
-It knows nothing of the sweep but two names of the environment.
+It reads its hyperparameters as `--name=value`, writes metrics.csv into the trial's folder, and continues from model.pickle
+there. It depends on `sweep` only by two environment variables.
 """
 
 import argparse
@@ -45,7 +45,7 @@ with table.open("a", newline="") as file:
         model.fit(x_train, y_train)
         shares = model.predict_proba(x_val)
         row = [epoch, model.loss_, log_loss(y_val, shares), model.score(x_val, y_val)]
-        # The row first: if only that is written, the epoch is trained again, and none is missing.
+        # The row comes first: after a kill in between, the epoch is trained again, so none is missing.
         writer.writerow(row)
         file.flush()
         saved.with_suffix(".new").write_bytes(pickle.dumps((epoch, model)))

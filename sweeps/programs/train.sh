@@ -1,6 +1,6 @@
 #!/bin/sh
-# Gradient descent on x^2 in awk: stands for any program. Takes --rate=… and --steps=…; prints a JSON line an epoch, goes
-# on from where it was ended, and saves on SIGTERM as it saves after every epoch.
+# Gradient descent on x^2 in awk, as an example of any program. It takes --rate=… and --steps=…, prints a JSON line per epoch,
+# saves after every epoch and on SIGTERM, and continues from where it was ended.
 set -eu
 for argument in "$@"; do
     case $argument in
@@ -17,7 +17,7 @@ echo "trial $SWEEP_TRIAL on $SWEEP_SLOT from epoch $epoch"
 while [ "$epoch" -lt "$steps" ]; do
     epoch=$((epoch + 1))
     x=$(awk -v x="$x" -v rate="$rate" 'BEGIN { printf "%.17g", x - rate * 2 * x }')
-    # The line first: if only that is printed, the epoch is trained again, and none is missing.
+    # The line comes first: after a kill in between, the epoch is trained again, so none is missing.
     awk -v x="$x" -v epoch="$epoch" 'BEGIN { printf "{\"epoch\": %d, \"square\": %.17g}\n", epoch, x * x }'
     echo "$epoch $x" >"$state.new" && mv "$state.new" "$state"
 done

@@ -239,7 +239,7 @@ def check_follow(folder, running, url):
         assert other.wait() == 0, other.args
     # Once more: what has followed is complete, and not doubled.
     said = sweep("export", folder, "--to", "mlflow", "--url", url)
-    assert f"sent 0 trials; {len(trials)} were there already" in said, said
+    assert f"sent 0 trials; {len(trials)} had been sent before" in said, said
     check_tensorboard(folder)
     check_tables(folder)
     found = glob.glob(f"{folder}/wandb/offline-run-*/*.wandb")
@@ -318,7 +318,7 @@ def check_mlflow(folder, large, url):
     table = {int(row["trial"]): row for row in rows(f"{folder}/trials.csv")}
     assert f"sent {len(table)} trials" in said, said
     said = sweep("export", folder, "--to", "mlflow", "--url", url)
-    assert f"sent 0 trials; {len(table)} were there already" in said, said
+    assert f"sent 0 trials; {len(table)} had been sent before" in said, said
     client = mlflow.MlflowClient(url)
     experiment = client.get_experiment_by_name(name)
     find = lambda: client.search_runs([experiment.experiment_id], max_results=1000)

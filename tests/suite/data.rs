@@ -16,7 +16,7 @@ fn the_list_says_what_there_is_and_what_is_here() {
     let text = world.expect("data list", 0);
     for row in rows {
         assert!(text.contains(row["name"].as_str().unwrap()), "{text}");
-        assert!(row["bytes"].as_u64().unwrap() > 1_000_000 && row["licence"].is_string());
+        assert!(row["bytes"].as_u64().unwrap() > 1_000_000 && row["license"].is_string());
     }
 }
 

@@ -43,7 +43,7 @@ fn init_writes_a_first_sweep_where_no_example_is() {
     world.expect("init", 0);
     world.write("quickstart.yaml", "name: own\n");
     let text = world.expect("init", 2);
-    assert!(text.contains("quickstart.yaml is there already"), "{text}");
+    assert!(text.contains("quickstart.yaml already exists"), "{text}");
     assert_eq!(world.read("quickstart.yaml"), "name: own\n");
     assert!(world.expect("plan nothing.yaml", 2).contains("`sweep init` writes one"));
 }

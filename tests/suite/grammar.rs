@@ -102,8 +102,8 @@ parameters:
 }
 
 /// The example of the grammar, with all of its sections.
-const EXAMPLE: &str = "name: cifar10-regularisation
-description: Which regulariser helps the network of the question?
+const EXAMPLE: &str = "name: cifar10-regularization
+description: Which regularizer helps the network from the forum thread?
 method: grid
 metric: {name: val_loss, goal: minimize}
 seed: 7

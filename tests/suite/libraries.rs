@@ -113,10 +113,10 @@ if __name__ == '__main__':
     assert_eq!(column(&world, "trials", "best_val/loss"), ["0.4", "0.15"]);
     world.write("train.sweep.yaml", &file.replace("run_cap: 2", "run_cap: 3"));
     let error = world.expect("run train.py", 2);
-    assert!(error.contains("is not the sweep in train.py"), "{error}");
+    assert!(error.contains("differs from the sweep in train.py"), "{error}");
     world.write("other.py", "print('hello')\n");
     let error = world.expect("init other.py", 2);
-    assert!(error.contains("ended without a call of wandb.sweep; its last words: hello"), "{error}");
+    assert!(error.contains("ended without a call of wandb.sweep; its last output: hello"), "{error}");
 }
 
 /// What the script prints is read, where nothing else reports the metric.

@@ -18,6 +18,7 @@ mod hosts_ssh;
 mod lag;
 mod layout;
 mod libraries;
+mod links;
 mod log;
 mod machine;
 mod messy;

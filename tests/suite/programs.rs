@@ -223,7 +223,7 @@ esac
         "val_loss is NaN",
         "without a value of val_loss: it printed no line such as {\"val_loss\": 0.5}; its log is \
          trials/0002/trainer.log",
-        "it told accuracy, val_losss (did you mean `val_losss`?); its log is trials/0003/trainer.log",
+        "it reported accuracy, val_losss (did you mean `val_losss`?); its log is trials/0003/trainer.log",
     ]) {
         assert!(error.contains(told), "{error}");
     }
@@ -401,7 +401,7 @@ fn a_wrong_name_of_the_metric_is_warned_of_and_fails_the_trial() {
     assert!(text.contains("did you mean `val_f2`?"), "{text}");
     assert_eq!(world.column("results/s/trials.csv", "status"), ["failed", "failed"]);
     let error = &world.column("results/s/trials.csv", "error")[0];
-    assert!(error.contains("it told train_loss, val_f2") || error.contains("it told val_f2"), "{error}");
+    assert!(error.contains("it reported train_loss, val_f2") || error.contains("it reported val_f2"), "{error}");
 }
 
 #[test]
@@ -520,14 +520,14 @@ fn asha_says_that_a_program_without_a_checkpoint_starts_over() {
         "metric: {name: score, goal: maximize}\nearly_terminate: {type: asha, min_iter: 1}\nparameters: {x: {values: \
          [6, 5, 4, 3, 2, 1]}}\n",
     );
-    let note = "starts over each time; hyperband and median pause no trial";
+    let note = "then starts over; hyperband and median pause no trial";
     for command in ["plan", "lint"] {
         let text = world.expect(&format!("{command} s.yaml"), 0);
         assert!(text.contains(note), "{text}");
     }
     world.write("s.yaml", &world.read("s.yaml").replace("gpus: none", "gpus: none, cpu_threads: 1000"));
     let text = world.expect("run s.yaml --progress plain", 0);
-    assert_eq!(text.matches("warning: it starts over, after 1 epochs: asha pauses trials").count(), 1, "{text}");
+    assert_eq!(text.matches("warning: it starts over after 1 epochs: asha pauses trials").count(), 1, "{text}");
     assert!(
         text.contains("trial 0001: paused by asha after 1 epochs; nothing shows that it saved a checkpoint"),
         "{text}"
@@ -745,7 +745,7 @@ fn a_folder_that_vanishes_ends_the_sweep_and_fails_no_trial() {
          devices: {gpus: none, cpu_threads: 1000}\nparameters: {x: {values: [1, 2, 3, 4]}}\n",
     );
     let text = world.expect("run sub/s.yaml --progress none", 5);
-    assert!(text.contains("sub is not there, and programs start in it"), "{text}");
+    assert!(text.contains("sub does not exist, but programs start in it"), "{text}");
     std::fs::rename(world.path("gone"), world.path("sub")).unwrap();
     world.expect("resume results/s --progress none", 0);
     assert_eq!(world.column("results/s/trials.csv", "status"), ["finished"; 4]);

@@ -77,7 +77,9 @@ train(lambda: stop)
         assert!(output.status.success(), "{text}");
         let told = match is_json {
             false => {
-                format!("trial 0001: {name} from elsewhere ended its program with exit code 0; it is started again")
+                format!(
+                    "trial 0001: its program exited with code 0 after {name} from another process; it is started again"
+                )
             }
             true => format!(r#""unsaved":null,"later":true,"signal":{}"#, signal.as_raw()),
         };
@@ -119,7 +121,7 @@ if __name__ == '__main__':
 ";
     let world = world(script);
     let text = world.expect("run s.yaml --progress plain", 0);
-    assert!(!text.contains("from elsewhere"), "{text}");
+    assert!(!text.contains("from another process"), "{text}");
     assert_eq!(world.column("results/s/trials.csv", "attempts"), ["1"]);
 }
 

@@ -162,7 +162,7 @@ fn a_killed_controller_takes_its_jobs_over_with_the_same_trainers() {
     wait_until("trials are taken over", LIMIT, || slurm.hosts.journal("hosts").contains("\"is\":\"kept\""));
     assert_eq!(slurm.hosts.trainers(), before, "the same trainers");
     let text = slurm.finish(controller, 0);
-    assert!(text.contains("that are there already: 2"), "{text}");
+    assert!(text.contains("that already exist: 2"), "{text}");
     slurm.hosts.assert_equals_whole("hosts");
     assert!(slurm.hosts.world.column("results/hosts/trials.csv", "attempts").iter().all(|attempts| attempts == "1"));
     slurm.assert_nothing_is_left();

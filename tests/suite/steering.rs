@@ -89,7 +89,7 @@ fn every_command_is_answered_by_the_running_controller_and_is_in_its_journal() {
         ("stop results/s 1 99", "trial 0099 does not exist"),
         ("pause results/s", "none starts until `sweep continue`"),
         ("status results/s", "s is paused"),
-        ("continue results/s", "the sweep goes on"),
+        ("continue results/s", "the sweep continues"),
         ("retry results/s 1 --from-scratch", "trial 0001 runs again, from the start"),
     ] {
         let said = world.expect(words, 0);

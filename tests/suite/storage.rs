@@ -73,7 +73,7 @@ fn a_full_disk_stops_the_sweep_and_once_there_is_room_it_goes_on() {
     );
     let Some(text) = mounting(&world, &script) else { return };
     assert!(text.contains("first 5") && text.contains("No space left on device"), "{text}");
-    assert!(text.contains("free some space there; nothing that was written is lost"), "{text}");
+    assert!(text.contains("free some space there, and resume the sweep; nothing that was written is lost"), "{text}");
     assert!(text.contains("second 0"), "{text}");
     assert_eq!(world.table("kept/epochs.csv", &[]).len(), 8 * 60);
 }

@@ -100,7 +100,7 @@ impl Error {
     pub fn storage(what: impl Into<String>, source: std::io::Error) -> Error {
         use std::io::ErrorKind::{PermissionDenied, ReadOnlyFilesystem, StorageFull};
         let hint = match source.kind() {
-            StorageFull => Some("free some space there; nothing that was written is lost, and `sweep resume` goes on"),
+            StorageFull => Some("free some space there, and resume the sweep; nothing that was written is lost"),
             PermissionDenied => Some("check who owns it (`ls -ld`), or name another folder with --results"),
             ReadOnlyFilesystem => Some("name a folder on a writable disk with --results"),
             _ => None,

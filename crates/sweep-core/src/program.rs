@@ -305,7 +305,7 @@ fn with_variables(item: &str, variable: impl Fn(&str) -> Option<String>) -> Resu
         let Some((name, after)) = after.split_once('}') else { break };
         whole += before;
         whole += &variable(name)
-            .ok_or_else(|| format!("the command needs {name} in the environment, and it is not there"))?;
+            .ok_or_else(|| format!("the command needs the environment variable {name}, which is not set"))?;
         rest = after;
     }
     Ok(whole + rest)

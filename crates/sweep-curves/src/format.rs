@@ -18,7 +18,7 @@ pub enum Format {
     Table,
     /// What a training script prints: Keras, fastai, XGBoost, or lines with an epoch and name: value; also tables in text
     Log,
-    /// JSON: lists by metric (Keras' History), or one object an epoch, also as JSON lines
+    /// JSON: lists by metric (Keras' History), or one object per epoch, also as JSON lines
     Json,
     /// A Jupyter notebook, whose outputs are read like a log
     Notebook,

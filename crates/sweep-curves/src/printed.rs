@@ -477,7 +477,7 @@ mod tests {
     }
 
     #[test]
-    fn keras_3_in_colour_is_read() {
+    fn keras_3_in_color_is_read() {
         let text = "Epoch 1/2\n\u{1b}[1m  1/313\u{1b}[0m \u{1b}[37m━━━━\u{1b}[0m \u{1b}[1m2:11\u{1b}[0m 420ms/step - \
                     accuracy: 0.1250 - loss: 2.3012\r\u{1b}[1m313/313\u{1b}[0m \u{1b}[32m━━━━\u{1b}[0m\u{1b}[37m\
                     \u{1b}[0m \u{1b}[1m2s\u{1b}[0m 5ms/step - accuracy: 0.4000 - loss: 1.6000 - val_accuracy: 0.5000 - \

@@ -66,7 +66,7 @@ mod tests {
     }
 
     #[test]
-    fn bits_are_even_alone_in_neighbours_and_between_steps() {
+    fn bits_are_even_alone_in_neighbors_and_between_steps() {
         for key in [[0, 0], [1, 0], [0x9e37_79b9, 0x7f4a_7c15]] {
             let row = bits(key, 0);
             assert_even(row.iter().map(|&bits| usize::from(bits >> 8)));

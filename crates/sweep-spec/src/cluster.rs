@@ -66,7 +66,7 @@ pub fn read(top: &Table) -> Cluster {
     {
         if orphan < SHORTEST {
             let rule = format!("is {}, but must be at least {} s", show(node.value), SHORTEST.as_secs());
-            node.wrong(rule, "a host goes on for this time without its controller, which may have to be restarted");
+            node.wrong(rule, "a host continues for this time without its controller, which may have to be restarted");
         }
         cluster.orphan = orphan;
     }
@@ -75,7 +75,7 @@ pub fn read(top: &Table) -> Cluster {
             Some(carry) => cluster.carry = carry,
             None => node.wrong(
                 format!("is {}, but must be true or false", show(node.value)),
-                "write true so that trials of a lost host go on from their newest checkpoint",
+                "write true so that trials of a lost host continue from their newest checkpoint",
             ),
         }
     }

@@ -45,8 +45,8 @@ pub fn read(top: &Table, is_program: bool) -> Option<EarlyTerminate> {
     let name = kind.as_ref().and_then(Json::as_str);
     if let Some(node) = table.get("type").filter(|_| is_program && name == Some("asha")) {
         node.note(
-            "asha pauses trials and goes on with the best: a program that does not load a checkpoint of its own if \
-             SWEEP_RESUME is 1 starts over each time; hyperband and median pause no trial",
+            "asha pauses trials and continues the best: a program that does not load its own checkpoint if \
+             SWEEP_RESUME is 1 then starts over; hyperband and median pause no trial",
         );
     }
     let terms = Terms::read(&table);

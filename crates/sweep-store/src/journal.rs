@@ -77,9 +77,8 @@ impl Journal {
         if is_same(self.file.get_ref(), &self.path).unwrap_or(true) {
             return Ok(());
         }
-        Err(Error::new(Exit::Storage, format!("{} was removed or moved", self.path.display())).hint(
-            "a sweep's folder must stay where it is while it runs; where it was moved to, `sweep resume` goes on",
-        ))
+        Err(Error::new(Exit::Storage, format!("{} was removed or moved", self.path.display()))
+            .hint("do not move the folder of a running sweep; `sweep resume` continues it in its new place"))
     }
 }
 

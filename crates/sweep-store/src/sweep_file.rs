@@ -27,7 +27,7 @@ fn edited(layout: &Layout, recorded: &str, text: &str) -> Error {
     let line = recorded.lines().zip(text.lines()).take_while(|(one, other)| one == other).count() + 1;
     let (file, folder) = (layout.sweep_file(), layout.root().display());
     let what = format!(
-        "{}:{line}:1: the file was changed, but the trials so far were run with the one that the journal has",
+        "{}:{line}:1: the file was changed, but the trials so far ran with the text in the journal",
         file.display()
     );
     Error::new(Exit::Usage, what).hint(format!(

@@ -826,7 +826,7 @@ mod tests {
         let mut script = Script::pausing_after(1);
         run(&other, &mut script).unwrap();
         let note = script.note().unwrap();
-        assert_eq!(note, "last.safetensors was not used: it belongs to other settings; starting again");
+        assert_eq!(note, "last.safetensors was not used: it belongs to other parameters; starting again");
     }
 
     #[test]

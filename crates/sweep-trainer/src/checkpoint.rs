@@ -106,7 +106,7 @@ impl Checkpoints {
 
     fn accept(&self, file: File, expected: &[(String, Tensor)]) -> std::result::Result<Resumed, String> {
         if file.header["settings"] != self.settings {
-            return Err("it belongs to other settings".into());
+            return Err("it belongs to other parameters".into());
         }
         let position = Position::deserialize(&file.header["position"]).map_err(|error| error.to_string())?;
         for (name, tensor) in expected {

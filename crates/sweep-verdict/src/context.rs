@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_recipe_tells_classes_and_regularisation() {
+    fn a_recipe_tells_classes_and_regularization() {
         let layers = [
             Layer::Dropout { rate: 0.2 },
             Layer::Dense { units: 64, bias: true, max_norm: None },

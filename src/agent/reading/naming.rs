@@ -129,8 +129,8 @@ impl Naming {
         }
         let metric = &self.metric;
         let text = format!(
-            "the script reports no {metric}; its `{name}` is used in its place, which is measured on {}. If that is meant, \
-             name it in the sweep file: `metric: {name}`.",
+            "the script reports no {metric}; `{name}` is used instead, which is measured on {}. To make that \
+            explicit, write `metric: {name}` in the sweep file.",
             found.unwrap_or("an unknown set")
         );
         self.warning = Some(Warning { name: "another_metric".to_owned(), serious: false, text });

@@ -75,8 +75,8 @@ impl Runs {
             let before = self.last.unwrap_or(number).saturating_add(1).saturating_sub(number);
             self.counted_on = self.counted_on.saturating_add(before);
             let text = format!(
-                "{what}, where {} was about what it had been at the end, so its epochs are counted on: its epoch {number} is \
-                 epoch {} here.",
+                "{what}, with {} close to its last value, so the numbers of its epochs continue: its epoch {number} \
+                is epoch {} here.",
                 self.metric,
                 number + self.counted_on
             );

@@ -84,7 +84,7 @@ pub fn bridge(
 ) -> Result<()> {
     let (mut stdin, mut stdout) = (std::io::stdin(), std::io::stdout());
     let lost = |error| {
-        Error::new(Exit::Usage, "no controller speaks on stdin")
+        Error::new(Exit::Usage, "stdin is not connected to a controller")
             .source(error)
             .hint("`sweep run FILE --on ssh:HOST` starts agents by itself")
     };

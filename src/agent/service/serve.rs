@@ -261,7 +261,7 @@ impl Service {
             }
             Heard::Disconnected(why) => tracing::warn!("disconnected: {why}"),
             Heard::Save => {
-                tracing::warn!("no word from the controller: saves all trials");
+                tracing::warn!("the controller does not answer: saves all trials");
                 self.save();
             }
             Heard::Latest(_) => {}

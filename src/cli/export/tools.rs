@@ -86,7 +86,7 @@ fn export(args: &Args, opened: &Opened, server: &mut Server, environment: &Envir
         }
         Tool::Mlflow => {
             let sent = server.send(opened)?;
-            let known = if sent.known == 0 { String::new() } else { format!("; {} were there already", sent.known) };
+            let known = if sent.known == 0 { String::new() } else { format!("; {} had been sent before", sent.known) };
             let left = if open == 0 { String::new() } else { format!("; {open} have not ended and are left out") };
             format!("sent {}{known}{left}\nto open it: {}", trials(sent.new), sent.page)
         }

@@ -184,13 +184,13 @@ fn budget(file: &SweepFile, figures: &Figures) -> Vec<String> {
         bought(&Purchase { min_iter: purchase.min_iter.filter(|_| spec.chooses_rule), ..purchase })
     };
     if epochs == 0 {
-        lines.push("what it buys is known once the first trial has ended".to_owned());
+        lines.push("what it pays for is known once the first trial has ended".to_owned());
     } else if let Some(all) = spec.budget.epochs {
         lines.push(buys(all as f64 / f64::from(epochs)));
     } else if let Some(time) = spec.budget.time {
         let of = |seconds: f64| format!("{seconds} s buy {}", buys(time.as_secs_f64() / seconds / f64::from(epochs)));
         lines.push(format!("on each slot, epochs of {}", [1.0, 10.0, 60.0].map(of).join("; of ")));
-        lines.push("what an epoch costs is measured in the first trials".to_owned());
+        lines.push("the cost of an epoch is measured in the first trial".to_owned());
     }
     lines
 }
@@ -220,8 +220,8 @@ fn data(source: &Source, info: &Info) -> String {
         Source::Folder { path, .. } => format!("folder {}", path.display()),
         Source::Arrays { path, order } => format!("arrays in {}, {order:?}", path.display()).to_lowercase(),
     };
-    let colour = if info.shape.channels == 1 { " (grayscale)" } else { "" };
-    format!("{name}: images of {}{colour}, {} classes", info.shape, info.classes.len())
+    let color = if info.shape.channels == 1 { " (grayscale)" } else { "" };
+    format!("{name}: images of {}{color}, {} classes", info.shape, info.classes.len())
 }
 
 fn split(inspection: &Inspection) -> String {

@@ -80,7 +80,7 @@ impl Cluster {
             Ok(facts) => format!("sweep {} is installed there", facts.version),
             Err(problem) => problem.clone(),
         };
-        let cannot = |why| format!("{lacks}; this sweep {version} cannot be brought there: {why}");
+        let cannot = |why| format!("{lacks}; this sweep {version} cannot be copied there: {why}");
         let (path, is_new) = hosts::bring(remote, &self.own).map_err(cannot)?;
         if is_new {
             prepared.notes.push(format!("sweep {version} was copied to {path}, since: {lacks}"));

@@ -119,14 +119,14 @@ fn beta(a: f64, b: f64) -> distribution::Beta {
 }
 
 impl fmt::Display for Curve {
-    /// Writes the distribution as `0.1 to 0.5` or `normal around 0, deviation 1`.
+    /// Writes the distribution as `0.1 to 0.5` or `normal with mean 0, standard deviation 1`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Curve::Uniform { min, max } => write!(f, "{min:?} to {max:?}"),
-            Curve::LogUniform { min, max } => write!(f, "{min:?} to {max:?}, each decade alike"),
-            Curve::Normal { mu, sigma } => write!(f, "normal around {mu}, deviation {sigma}"),
+            Curve::LogUniform { min, max } => write!(f, "{min:?} to {max:?}, all decades equally likely"),
+            Curve::Normal { mu, sigma } => write!(f, "normal with mean {mu}, standard deviation {sigma}"),
             Curve::LogNormal { mu, sigma } => {
-                write!(f, "e to the power of a normal number around {mu}, deviation {sigma}")
+                write!(f, "e to the power of a normal number with mean {mu}, standard deviation {sigma}")
             }
             Curve::Beta { a, b } => write!(f, "0 to 1, beta with a {a}, b {b}"),
         }

@@ -24,7 +24,7 @@ pub struct Published {
     /// The files to extract from the single download, a tar.gz. Empty if the downloads are stored unchanged.
     pub members: &'static [&'static str],
     /// The license terms of the dataset's authors.
-    pub licence: &'static str,
+    pub license: &'static str,
     /// The publication to cite.
     pub citation: &'static str,
 }
@@ -70,7 +70,7 @@ pub static CATALOG: [Published; 4] = [
             "data_batch_5.bin",
             "test_batch.bin",
         ],
-        licence: "none stated; the authors ask to be cited",
+        license: "none stated; the authors ask to be cited",
         citation: "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
     },
     Published {
@@ -89,7 +89,7 @@ pub static CATALOG: [Published; 4] = [
             ),
         ],
         members: &["train.bin", "test.bin", "fine_label_names.txt"],
-        licence: "none stated; the authors ask to be cited",
+        license: "none stated; the authors ask to be cited",
         citation: "A. Krizhevsky, Learning Multiple Layers of Features from Tiny Images, 2009",
     },
     Published {
@@ -126,7 +126,7 @@ pub static CATALOG: [Published; 4] = [
             ),
         ],
         members: &[],
-        licence: "CC BY-SA 3.0",
+        license: "CC BY-SA 3.0",
         citation: "Y. LeCun, C. Cortes, C. J. C. Burges, The MNIST Database of Handwritten Digits",
     },
     Published {
@@ -164,7 +164,7 @@ pub static CATALOG: [Published; 4] = [
             ),
         ],
         members: &[],
-        licence: "MIT",
+        license: "MIT",
         citation: "H. Xiao, K. Rasul, R. Vollgraf, Fashion-MNIST, arXiv 1708.07747",
     },
 ];

@@ -99,7 +99,7 @@ impl Lock {
         match file.try_lock() {
             Ok(()) => Ok(Lock(file)),
             Err(TryLockError::WouldBlock) => {
-                let what = format!("{}: another `sweep data fetch` is at work there", part.display());
+                let what = format!("{}: another `sweep data fetch` is running there", part.display());
                 Err(Error::new(Exit::Storage, what).hint("wait until it is done"))
             }
             Err(TryLockError::Error(error)) => Err(unwritable(&path, error)),
@@ -132,7 +132,7 @@ fn fault(place: impl Display, rule: impl Display, remedy: impl Into<String>) -> 
 fn unwritable(path: &Path, error: io::Error) -> Error {
     let remedy = match error.kind() {
         ErrorKind::StorageFull | ErrorKind::QuotaExceeded => {
-            "free some space there; what has come is kept, and the same command goes on with it"
+            "free some space there; the received part is kept, and the same command continues"
         }
         _ => "name a folder that you may write with --to, or check who owns this one: `ls -ld`",
     };

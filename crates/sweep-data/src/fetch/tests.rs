@@ -338,7 +338,7 @@ fn two_fetches_of_a_set_do_not_mix() {
     let first = Lock::take(&part).unwrap();
     let server = Server::start(&[("set.tar.gz", &archive)], GOOD);
     let error = fetch(&set, &server.address, to.path()).unwrap_err().to_string();
-    assert!(error.contains("another `sweep data fetch` is at work there"), "{error}");
+    assert!(error.contains("another `sweep data fetch` is running there"), "{error}");
     first.release(&part);
     fetch(&set, &server.address, to.path()).unwrap();
     assert_whole(to.path());
@@ -375,7 +375,7 @@ fn an_archive_cannot_reach_out_of_its_folder_nor_leave_half_of_itself() {
 
 /// The members that the catalog lists are the files that the readers read.
 #[test]
-fn every_set_of_the_catalogue_can_be_read_once_it_is_fetched() {
+fn every_set_of_the_catalog_can_be_read_once_it_is_fetched() {
     let records = |count: usize, labels: usize| noise(count * (labels + 3072)).iter().map(|byte| byte % 10).collect();
     let idx = |axes: &[u32]| -> Vec<u8> {
         let head =

@@ -103,15 +103,15 @@ fn beyond(edge: &Edge, values: &[Value]) -> Option<Value> {
     let mut numbers: Vec<f64> = values.iter().map(Value::as_f64).collect::<Option<_>>()?;
     numbers.sort_by(f64::total_cmp);
     let [.., last] = numbers[..] else { return None };
-    let (end, neighbour) =
+    let (end, neighbor) =
         if edge.upper { (last, *numbers.get(numbers.len().checked_sub(2)?)?) } else { (numbers[0], *numbers.get(1)?) };
-    let ratio = end / neighbour;
-    let by_ratio = neighbour > 0.0 && (ratio >= 1.9 || ratio <= 1.0 / 1.9) && values.len() + 1 > 2 && last <= 1e9;
+    let ratio = end / neighbor;
+    let by_ratio = neighbor > 0.0 && (ratio >= 1.9 || ratio <= 1.0 / 1.9) && values.len() + 1 > 2 && last <= 1e9;
     let far = STEP * (last - numbers[0]);
     let next = if by_ratio && numbers[0] > 0.0 {
         end * ratio.clamp(1.0 / RATIO, RATIO)
     } else {
-        end + (end - neighbour).clamp(-far, far)
+        end + (end - neighbor).clamp(-far, far)
     };
     let whole = values.iter().all(|value| value.is_i64() || value.is_u64());
     let next = if whole { next.round() } else { rounded(next) };

@@ -131,9 +131,9 @@ impl Scheduler {
             return;
         }
         let text = format!(
-            "it starts over, after {} epochs: asha pauses trials and goes on with the best, but the program does not go on \
-             from a checkpoint of its own, so its epochs are run again, and it is paused no more. Save one in \
-             SWEEP_TRIAL_DIR and load it if SWEEP_RESUME is 1, or use hyperband or median, which pause no trial",
+            "it starts over after {} epochs: asha pauses trials and continues the best, but the program does not continue \
+             from its own checkpoint. It is not paused again. Save a checkpoint in SWEEP_TRIAL_DIR and load it if \
+             SWEEP_RESUME is 1, or use hyperband or median, which pause no trial",
             trial.epochs()
         );
         let warning = Warning { name: NAME.to_owned(), serious: false, text };

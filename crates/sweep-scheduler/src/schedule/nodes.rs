@@ -37,7 +37,7 @@ impl Scheduler {
         slots: Vec<Joining>,
         actions: &mut Vec<Action>,
     ) {
-        self.forget(now, node, "its agent was started anew", Gone::Surely, actions);
+        self.forget(now, node, "a new agent was started on its host", Gone::Surely, actions);
         let names = slots.iter().map(|joining| joining.slot.name.clone()).collect();
         let what = NodeChange::Joined { slots: names, about };
         self.record(actions, Entry::Node { at: now.unix, node: node.to_owned(), what });
@@ -155,7 +155,7 @@ impl Scheduler {
     pub(super) fn forget_silent(&mut self, now: Now, actions: &mut Vec<Action>) {
         let silent = self.slots.iter().filter(|slot| slot.absent.is_some()).filter_map(|slot| slot.node.clone());
         for node in silent.collect::<BTreeSet<_>>() {
-            self.forget(now, &node, "it was silent when the sweep was stopped", Gone::Perhaps, actions);
+            self.forget(now, &node, "it did not answer when the sweep was stopped", Gone::Perhaps, actions);
         }
     }
 

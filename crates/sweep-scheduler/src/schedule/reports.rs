@@ -162,7 +162,7 @@ impl Scheduler {
         if postponed >= POSTPONED {
             let error = format!(
                 "the program asked {} times in a row to be started again later (exit code {LATER}, or 0 after a signal), \
-                 and reported no epoch meanwhile",
+                 without reporting an epoch in between",
                 postponed + 1
             );
             self.end(now, attempt, Outcome::Failed { error }, actions);

@@ -69,7 +69,7 @@ impl Scheduler {
                 (Some(Request::Pause), vec![what])
             }
             Request::Continue if !is_paused => (None, vec!["the sweep is not paused".to_owned()]),
-            Request::Continue => (Some(Request::Continue), vec!["the sweep goes on".to_owned()]),
+            Request::Continue => (Some(Request::Continue), vec!["the sweep continues".to_owned()]),
             Request::Slots { most } => {
                 let all = self.slots.iter().filter(|slot| !slot.is_out()).count();
                 let used = most.map_or(all, |most| all.min(most as usize));
@@ -131,7 +131,7 @@ impl Scheduler {
         match self.standing(id)? {
             Some(Status::Ended(outcome)) => Err(format!("trial {id} has ended: {}", outcome.name())),
             Some(Status::Running) => Err(format!("trial {id} is running")),
-            Some(Status::Waiting) => Ok(format!("trial {id} goes on as soon as a slot is free")),
+            Some(Status::Waiting) => Ok(format!("trial {id} continues as soon as a slot is free")),
             None if self.source.learns() => {
                 Err(format!("trial {id} has no parameters yet: the search chooses them from results"))
             }

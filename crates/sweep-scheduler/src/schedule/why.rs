@@ -58,7 +58,10 @@ impl Scheduler {
             return match self.parked.len() {
                 0 => "every trial has begun".to_owned(),
                 parked => {
-                    format!("every trial has begun; {parked} are paused until others show that they are worth it")
+                    format!(
+                        "every trial has begun; {parked} are paused, and continue if they compare well with the \
+                    others"
+                    )
                 }
             };
         }

@@ -11,10 +11,10 @@ const EMPTY: f64 = 0.01;
 const SAMPLE: usize = 2_000;
 
 /// Maximum fraction of pure black and white in color images, where they are rare.
-const CLIPPED_COLOUR: f64 = 0.25;
+const CLIPPED_COLOR: f64 = 0.25;
 /// Maximum fraction of pure black and white in gray images. Drawings on a uniform background have many such pixels, but
 /// also some grays.
-const CLIPPED_GREY: f64 = 0.95;
+const CLIPPED_GRAY: f64 = 0.95;
 
 pub(super) fn check(sides: &Sides<'_>) -> Option<Finding> {
     let brightest = sides.train.iter().flat_map(|(row, _)| row.iter()).max()?;
@@ -58,7 +58,7 @@ fn constant(empty: usize, all: usize) -> Finding {
 /// Finds values that were clipped to the range of a byte. This happens if images were scaled twice or their mean was
 /// subtracted before.
 fn clipped(sides: &Sides<'_>) -> Option<Finding> {
-    let bound = if sides.shape.channels > 1 { CLIPPED_COLOUR } else { CLIPPED_GREY };
+    let bound = if sides.shape.channels > 1 { CLIPPED_COLOR } else { CLIPPED_GRAY };
     let (mut black, mut white, mut all) = (0_usize, 0_usize, 0_usize);
     for (row, _) in sample(&sides.train, SAMPLE) {
         all += row.len();

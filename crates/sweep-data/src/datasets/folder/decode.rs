@@ -108,7 +108,7 @@ fn decoder(bytes: &[u8]) -> Result<impl ImageDecoder + use<'_>, Trouble> {
     }
     let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format().expect("bytes in memory can be read");
     if !reader.format().is_some_and(|format| FORMATS.contains(&format)) {
-        return Err((Reason::Undecodable, "the content is no image of a known format".to_owned()));
+        return Err((Reason::Undecodable, "the content is not an image of a known format".to_owned()));
     }
     let decoder = reader.into_decoder().map_err(undecodable)?;
     let (width, height) = decoder.dimensions();

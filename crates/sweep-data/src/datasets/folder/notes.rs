@@ -43,7 +43,7 @@ impl Reason {
             Reason::TooLarge => "too large to decode",
             Reason::Undecodable => "damaged",
             Reason::TooDeep => "a folder nested too deeply, or a link to a folder that contains it",
-            Reason::NoImages => "a folder without images, which is therefore no class",
+            Reason::NoImages => "a folder without images, which is therefore not a class",
         }
     }
 

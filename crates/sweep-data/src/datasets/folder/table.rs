@@ -75,7 +75,7 @@ pub(super) fn wrong_classes(table: &Path, names: &[String]) -> Error {
     let numbers = names.iter().filter(|name| name.parse::<f64>().is_ok()).count();
     if numbers == names.len() && names.len() > 2 {
         let rule = format!(
-            "its labels are {} different numbers, such as {} and {}, which are no classes",
+            "its labels are {} different numbers, such as {} and {}, which are not classes",
             names.len(),
             names[0],
             names[1]

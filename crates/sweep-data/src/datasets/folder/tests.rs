@@ -149,13 +149,13 @@ fn a_damaged_file_is_named_and_skipped_up_to_one_in_a_hundred() {
     assert_eq!(info.train, 198);
     let [note] = info.notes.as_slice() else { panic!("{:?}", info.notes) };
     assert!(
-        note.starts_with("2 skipped: damaged (a/10.png: the content is no image of a known format, a/20.png: "),
+        note.starts_with("2 skipped: damaged (a/10.png: the content is not an image of a known format, a/20.png: "),
         "{note}"
     );
     assert_eq!(load(root.path()).unwrap().train.labels.len(), 198);
     let error = error(describe(damaged(3).path()));
     assert!(error.contains(": 3 of 200 images are damaged or missing, but at most 1% may be"), "{error}");
-    assert!(error.contains("a/20.png: the content is no image of a known format"), "{error}");
+    assert!(error.contains("a/20.png: the content is not an image of a known format"), "{error}");
 }
 
 #[test]
