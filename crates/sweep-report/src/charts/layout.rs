@@ -75,6 +75,7 @@ fn falling(from: f64, epochs: u32) -> Vec<f64> {
 }
 
 /// Sweeps that charts have trouble with, by name.
+#[allow(clippy::too_many_lines, reason = "a list")]
 fn odd() -> Vec<(&'static str, History)> {
     let done = || Outcome::Finished;
     let diverged = || Outcome::Diverged { epoch: 3, step: 7, what: "training loss is NaN".into() };

@@ -140,24 +140,7 @@ impl Effects {
             let more = if self.untried.len() == UNTRIED { ", and more" } else { "" };
             remarks.push(format!("Never tried together: {}{more}.", self.untried.join("; ")));
         }
-        let mixed = self.factors.iter().enumerate().filter(|(at, factor)| {
-            let model = self.metric.model.as_ref();
-            let levels = || 0..factor.levels.len();
-            model.is_some_and(|model| model.has(*at) && levels().all(|level| model.level(*at, level).is_none()))
-        });
-        let mixed: Vec<&str> = mixed.map(|(_, factor)| factor.name.as_str()).collect();
-        let levels = 1 + self.factors.iter().map(|factor| factor.levels.len() - 1).sum::<usize>();
-        if !mixed.is_empty() {
-            let drawn = mixed.iter().any(|name| self.factors.iter().any(|one| one.name == **name && !one.exact));
-            let why = match self.metric.values.len() < levels || drawn {
-                true => "there are too few trials",
-                false => "they always changed together",
-            };
-            remarks.push(format!(
-                "The effects of these parameters cannot be separated, because {why}: {}.",
-                mixed.join(", ")
-            ));
-        }
+        remarks.extend(self.inseparable());
         let all = self.factors.len();
         let told = self.metric.model.as_ref().map_or(all, |model| (0..all).filter(|at| model.has(*at)).count());
         if told < all {
@@ -206,6 +189,25 @@ impl Effects {
             remarks.push("There are too few configurations to estimate the importance of the parameters.".into());
         }
         remarks
+    }
+
+    /// Names the parameters whose effects cannot be separated, and why.
+    fn inseparable(&self) -> Option<String> {
+        let mixed = self.factors.iter().enumerate().filter(|(at, factor)| {
+            let model = self.metric.model.as_ref();
+            let levels = || 0..factor.levels.len();
+            model.is_some_and(|model| model.has(*at) && levels().all(|level| model.level(*at, level).is_none()))
+        });
+        let mixed: Vec<&str> = mixed.map(|(_, factor)| factor.name.as_str()).collect();
+        let levels = 1 + self.factors.iter().map(|factor| factor.levels.len() - 1).sum::<usize>();
+        let drawn = mixed.iter().any(|name| self.factors.iter().any(|one| one.name == **name && !one.exact));
+        let why = match self.metric.values.len() < levels || drawn {
+            true => "there are too few trials",
+            false => "they always changed together",
+        };
+        let names = mixed.join(", ");
+        (!mixed.is_empty())
+            .then(|| format!("The effects of these parameters cannot be separated, because {why}: {names}."))
     }
 
     /// The most important parameters of each target, one sentence per parameter.
