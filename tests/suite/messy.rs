@@ -22,7 +22,7 @@ pub const NOTES: [&str; 15] = [
     "1 skipped: a link to a file that does not exist (cats/gone.jpg)",
     "1 skipped: empty (dogs/zero.jpg)",
     "1 skipped: a folder nested too deeply, or a link to a folder that contains it (cats/loop)",
-    "2 skipped: a folder without images, which is therefore no class (empty, papers)",
+    "2 skipped: a folder without images, which is therefore not a class (empty, papers)",
     "images of 8x8 to 120x80 became 32x32: the shorter side was scaled, and the center kept; 403 were enlarged",
     "images that are gray, and used as color images with three equal channels: 3",
     "images that are transparent in parts, and drawn over white: 2",

@@ -320,7 +320,7 @@ fn a_secret_of_the_environment_reaches_the_program_and_no_file() {
         }
     }
     let text = world.expect("run s.yaml --name without", 1);
-    assert!(text.contains("needs API_KEY in the environment"), "{text}");
+    assert!(text.contains("needs the environment variable API_KEY"), "{text}");
 }
 
 #[test]

@@ -68,7 +68,7 @@ const curves = id => {
 };
 const numbered = row => row.cells[1].textContent;
 // The five best trials have the same colors in all charts, whatever a filter leaves and whatever metric is shown.
-const inks = new Map(rows.filter(row => Number(row.cells[0].textContent)).slice(0, HIGHLIGHTS.length).map((row, at) => [numbered(row), HIGHLIGHTS[at]]));
+const bestInks = new Map(rows.filter(row => Number(row.cells[0].textContent)).slice(0, HIGHLIGHTS.length).map((row, at) => [numbered(row), HIGHLIGHTS[at]]));
 const ranked = new Map(rows.map(row => [numbered(row), { row, rank: Number(row.cells[0].textContent) || Infinity }]));
 
 // The chart of all trials: those that the filter leaves, the best on top.
@@ -88,13 +88,13 @@ const drawOverview = found => {
   const of = metric.value, drawn = (found ?? rows).filter(row => data.trials[numbered(row)]).map(row => ({ id: numbered(row), rank: ranked.get(numbered(row)).rank }));
   drawn.sort((a, b) => a.rank - b.rank);
   const lines = drawn.map(({ id, rank }) => ({ id, rank, points: curves(id)[of] })).filter(({ points }) => points?.[0].length);
-  const shown = lines.slice(0, MANY), best = shown.filter(({ id }) => inks.has(id));
+  const shown = lines.slice(0, MANY), best = shown.filter(({ id }) => bestInks.has(id));
   chart.set({ metric: of, band: found ? null : data.bands[of] ?? null, curves: shown.map(({ id, points: [xs, ys] }) =>
-    inks.has(id) ? { id, xs, ys, ink: inks.get(id), width: 2 } : { id, xs, ys, ink: "faint", width: 0.9, faint: true }) });
+    bestInks.has(id) ? { id, xs, ys, ink: bestInks.get(id), width: 2 } : { id, xs, ys, ink: "faint", width: 0.9, faint: true }) });
   const which = shown.length < lines.length ? `The best ${shown.length} of ${count(lines.length)} trials are drawn. ` : `${count(lines.length)} trials. `;
   const spread = !found && data.bands[of] ? ` The bands contain 90% and 50% of all ${count(data.bands[of].trials)} trials at each epoch, and the line in them is the median.` : "";
   const cut = chart.cut !== null && chart.cut !== undefined ? ` The axis is cut: values reach ${said(chart.cut, of)}.` : "";
-  $("drawn").replaceChildren(which, ...best.flatMap(({ id }) => [el("a", { href: `#trial-${id}`, class: inks.get(id) }, padded(Number(id))), " "]), best.length > 1 ? "are the best." : best.length ? "is among the best." : "", spread, cut);
+  $("drawn").replaceChildren(which, ...best.flatMap(({ id }) => [el("a", { href: `#trial-${id}`, class: bestInks.get(id) }, padded(Number(id))), " "]), best.length > 1 ? "are the best." : best.length ? "is among the best." : "", spread, cut);
 };
 metric.replaceChildren(...data.metrics.map(name => el("option", { value: name }, name.replaceAll("_", " "))));
 metric.addEventListener("change", () => { chart.zoom(null); drawOverview(only); });

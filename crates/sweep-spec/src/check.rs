@@ -248,7 +248,13 @@ fn method(table: &Table) -> Option<Method> {
         Some("random") => Some(Method::Random),
         Some("sobol") => Some(Method::Sobol),
         Some("tpe") => Some(Method::Tpe),
-        Some("bayes") => Some(Method::Bayes),
+        Some("bayes") => {
+            let is_program = ["program", "command"].iter().any(|key| table.get(key).is_some());
+            if is_program && table.get("metric").is_none() {
+                node.note("W&B refuses `bayes` without `metric`");
+            }
+            Some(Method::Bayes)
+        }
         Some(word) if word.starts_with("bayes") => {
             let rule = format!("is {}, but must be grid, random, sobol, tpe, or bayes", show(node.value));
             node.wrong(rule, "did you mean `bayes`?");

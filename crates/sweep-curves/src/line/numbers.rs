@@ -1,0 +1,150 @@
+//! What a number in a line is: an epoch, a step, a place within the epoch, or the value of a metric.
+
+use super::super::names::{
+    self, is_bare_part, is_part, is_small, meaning, names_both, names_part, quantity, same_name,
+};
+use super::super::special::{is_metric, score, stands_for};
+use super::{LOOSE, Pair, Parser, Target, is_mean};
+
+impl Parser<'_> {
+    pub(super) fn fraction(&mut self, a: f64, b: f64) {
+        if self.wants_epoch {
+            self.line.epochs = Some(b);
+            self.epoch(a);
+            return self.end_of_place();
+        } else {
+            let name = self.phrase.join(" ");
+            let is_metric = self.names_metric(&name);
+            if is_metric && names_both(&name) {
+                let quantity = quantity(&name).unwrap_or_default();
+                self.pair(format!("train {quantity}"), a, false);
+                self.pair(format!("val {quantity}"), b, false);
+            } else if is_metric && quantity(&name) == Some("accuracy") && b > 0.0 && a <= b {
+                self.pair(name, a / b, false);
+            } else if self.wants_step && !self.part.is_some_and(names::is_validation) {
+                // `iteration:145 step:72/1687`: the step is within the iteration.
+                self.line.step = self.line.step.or(Some(a));
+                self.line.progress = true;
+                return self.end_of_place();
+            } else {
+                self.line.batch = self.line.batch.or(Some(a));
+                self.line.progress = true;
+                return;
+            }
+        }
+        self.end_of_number();
+    }
+
+    /// Takes the epoch. The first one that a word names counts: `epoch: 3 best dice: 0.4 at epoch: 1`.
+    pub(super) fn epoch(&mut self, number: f64) {
+        if !self.named {
+            (self.line.epoch, self.named) = (Some(number), true);
+        }
+    }
+
+    pub(super) fn number(&mut self, value: f64, percent: bool, unit: bool, decimal: bool, running: bool) {
+        if self.wants_epoch && !unit && value >= 0.0 && !percent {
+            self.epoch(value);
+            return self.end_of_place();
+        }
+        let name = self.phrase.join(" ");
+        if self.wants_step && !decimal && !unit && quantity(&name).is_none() {
+            self.line.step = Some(value);
+            return self.end_of_place();
+        }
+        let percent_of_bar = percent && self.line.bar;
+        if unit || percent_of_bar && self.wants_epoch {
+            self.line.progress |= percent_of_bar;
+            self.heading();
+            return self.end_of_number();
+        }
+        if !(self.separated && name.contains(char::is_alphabetic) || self.names_metric(&name)) {
+            // A number within a name: `on the 10000 test images`.
+            if self.phrase.is_empty() || decimal {
+                self.line.progress |= percent_of_bar;
+                if decimal && (1..=LOOSE).contains(&self.phrase.len()) {
+                    self.loose.push(Pair { name, value, running });
+                }
+                self.end_of_number();
+            }
+            return;
+        }
+        if percent && is_part(&name).is_some() && self.quantity.is_none() {
+            // `Validation: 100%` is a progress bar.
+            (self.line.progress, self.part) = (true, is_part(&name));
+            return self.end_of_number();
+        }
+        // PyTorch Geometric prints `Loss: 0.5, Train: 0.9, Val: 0.8`, which are accuracies.
+        let is_share = percent || (0.0..=1.0).contains(&value);
+        if self.separated && !self.bare_sets && !self.in_brackets && self.of_pair && is_share && is_bare_part(&name) {
+            let value = if percent { value / 100.0 } else { value };
+            self.line.pairs.push(Pair { name: format!("{name} accuracy?"), value, running });
+            return self.end_of_number();
+        }
+        let share = percent && quantity(&name).or(self.quantity) == Some("accuracy");
+        self.pair(name, if share { value / 100.0 } else { value }, running);
+        self.end_of_number();
+    }
+
+    pub(super) fn end_of_number(&mut self) {
+        self.phrase.clear();
+        (self.separated, self.wants_epoch, self.wants_step) = (false, false, false);
+    }
+
+    /// Whether a phrase before a number is the name of a metric, even without `:` or `=`.
+    pub(super) fn names_metric(&self, name: &str) -> bool {
+        // In `accuracy on the 10000 test images`, the number belongs to the name.
+        let ends = self.separated || !self.phrase.last().is_some_and(|word| is_small(word));
+        let meaning = meaning(name).or_else(|| stands_for(name));
+        let metric = || ends && matches!(meaning, Some((Target::Metric(_) | Target::LearningRate, _)));
+        let ends_in_loss = || self.phrase.last().is_some_and(|word| word.eq_ignore_ascii_case("loss"));
+        !name.is_empty()
+            && (metric()
+                || ends_in_loss()
+                || same_name(name, self.metric)
+                || self.part.is_some_and(names::is_validation) && score(name).is_some()
+                || self.quantity.is_some() && (is_part(name).is_some() || name == "total"))
+    }
+
+    pub(super) fn pair(&mut self, mut name: String, value: f64, running: bool) {
+        // `[Losses: x 0.3, y 0.2, total 0.5]`.
+        if let Some(quantity) = self.quantity.filter(|_| name == "total") {
+            name = format!("total {quantity}");
+        }
+        // A place in a source file: `trainer.py:332`.
+        if [".py", ".cpp", ".cc", ".c", ".rs"].iter().any(|end| name.ends_with(end)) {
+            return;
+        }
+        if let Some(part) = is_part(&name).filter(|_| is_bare_part(&name)) {
+            self.part = Some(part);
+            let quantity = if self.bare_sets { Some("loss") } else { self.quantity };
+            if let Some(quantity) = quantity {
+                self.line.pairs.push(Pair { name: format!("{part} {quantity}"), value, running });
+                return;
+            }
+        }
+        // `loss: 49.6, epoch mean: 67.2`: the mean so far is the value.
+        if is_mean(&name)
+            && let Some(last) = self.line.pairs.last_mut().filter(|last| is_metric(&last.name))
+        {
+            (last.value, last.running) = (value, true);
+            return;
+        }
+        // llm.c prints the loss twice: `train loss 4.36 (acc 4.36)`.
+        if self.line.pairs.last().is_some_and(|before| before.value == value && value > 1.0 && name == "acc") {
+            return;
+        }
+        let own = names_part(&name).filter(|_| meaning(&name).is_some());
+        self.part = own.or(self.part);
+        self.quantity = quantity(&name).or(self.quantity);
+        self.of_pair |= self.separated;
+        let lacks = own.is_none() && names_part(&name).is_none();
+        let is_metric = is_metric(&name) || name.contains("loss");
+        let name = match self.part.filter(|_| lacks && is_metric) {
+            Some(part) if names::is_validation(part) => format!("{part} {name}"),
+            Some(_) => format!("train {name}"),
+            None => name,
+        };
+        self.line.pairs.push(Pair { name, value, running });
+    }
+}
