@@ -65,7 +65,7 @@ impl Network {
             ssh.args(["-oBatchMode=yes", "-oConnectTimeout=2", &format!("h{host}"), "true"]);
             ssh.stderr(Stdio::null()).status().is_ok_and(|status| status.success())
         };
-        wait_until("the hosts answer", Duration::from_secs(30), || (1..=hosts).all(answers));
+        wait_until("the hosts answer", Duration::from_secs(90), || (1..=hosts).all(answers));
         Ok(network)
     }
 

@@ -29,7 +29,7 @@ pub const NOTES: [&str; 15] = [
     "images that are of more than 8 bits per value, and reduced to 8: 2",
     "images that are in CMYK, and converted to RGB without a color profile: 1",
     "images that are rotated or mirrored, as their EXIF data says: 1",
-    "2 skipped: damaged (cats/cut.jpg: the end of the JPEG is missing, dogs/text.png: the content is no image of a known \
+    "2 skipped: damaged (cats/cut.jpg: the end of the JPEG is missing, dogs/text.png: the content is not an image of a known \
      format)",
 ];
 
