@@ -479,6 +479,6 @@ mod tests {
     fn variables_stand_anywhere_and_one_that_is_missing_is_told() {
         let command = ["--token=${envvar:TOKEN}", "a${envvar:TOKEN}b${envvar:TOKEN}", "${other}"];
         assert_eq!(arguments(&command).unwrap(), ["--token=t", "atbt", "${other}"]);
-        assert!(arguments(&["${envvar:NONE}"]).unwrap_err().contains("needs NONE in the environment"));
+        assert!(arguments(&["${envvar:NONE}"]).unwrap_err().contains("needs the environment variable NONE"));
     }
 }

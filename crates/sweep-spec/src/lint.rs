@@ -404,7 +404,7 @@ mod tests {
         let report = lint(&text, "f.yaml", Folder::new("/"));
         assert!(!report.runs);
         let verdicts = |line| report.findings.iter().filter(move |one| one.line == line).map(|one| one.verdict);
-        assert!(verdicts(1).eq([Verdict::Same]) && verdicts(2).eq([Verdict::Same]));
+        assert!(verdicts(1).eq([Verdict::Differs]) && verdicts(2).eq([Verdict::Same]));
         assert!(verdicts(3).eq([Verdict::NoEffect]));
         let hyperband = report.findings.iter().find(|one| one.text.starts_with("W&B's hyperband")).unwrap();
         assert!(

@@ -106,7 +106,7 @@ fn an_image_that_cannot_be_used_is_named_and_the_others_are_predicted() {
         "broken.jpg  cannot be decoded: ",
         "good.png  red ",
         "missing.jpg  cannot be read: No such file or directory",
-        "notes.txt  cannot be decoded: the content is no image of a known format",
+        "notes.txt  cannot be decoded: the content is not an image of a known format",
         "empty.png  cannot be decoded: the file is empty",
         "colors  cannot be read: Is a directory",
     ] {
