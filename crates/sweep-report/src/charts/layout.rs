@@ -87,6 +87,12 @@ fn odd() -> Vec<(&'static str, History)> {
     vec![
         ("one trial with one epoch", sweep([(json!({"x": 1}), vec![2.0], done())])),
         (
+            "trials with one epoch, the best ones nearly equal",
+            sweep(
+                (0..9).map(|at| (json!({"x": at}), vec![if at < 4 { 2.0 + 0.1 * f64::from(at) } else { 1e5 }], done())),
+            ),
+        ),
+        (
             "two trials",
             sweep([(json!({"x": 1}), falling(2.0, 9), done()), (json!({"x": 2}), falling(2.001, 9), done())]),
         ),

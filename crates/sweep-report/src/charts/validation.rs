@@ -109,11 +109,13 @@ fn panel(
     });
     // A curve that ended early has its label at its end.
     let (beside, inside): (Vec<_>, Vec<_>) = ends.partition(|label| panel.right() - label.at.0 < 30.0);
-    for Label { text, ink, at: (x, y) } in inside {
-        figure.bold((x + 8.0, y - 9.0), text, SMALL, ink, Side::Start);
-    }
+    label_inside(figure, inside, &panel);
     label(figure, beside, &panel);
 }
+
+/// Distance between two labels, and the width of one.
+const GAP: f32 = 13.0;
+const WIDTH: f32 = 40.0;
 
 /// The label at the end of a curve.
 struct Label {
@@ -122,12 +124,25 @@ struct Label {
     at: Point,
 }
 
+/// Places labels beside the ends of their curves. Those of curves that end near each other are moved apart.
+fn label_inside(figure: &mut Figure, mut labels: Vec<Label>, panel: &Panel<'_>) {
+    labels.sort_by(|a, b| a.at.0.total_cmp(&b.at.0));
+    for near in labels.chunk_by_mut(|a, b| b.at.0 - a.at.0 < WIDTH) {
+        near.sort_by(|a, b| a.at.1.total_cmp(&b.at.1));
+        let mut heights: Vec<f32> = near.iter().map(|label| label.at.1 - 9.0).collect();
+        apart(&mut heights, GAP, panel.span());
+        for (Label { text, ink, at: (x, _) }, y) in near.iter().zip(heights) {
+            figure.bold((x + 8.0, y), text, SMALL, *ink, Side::Start);
+        }
+    }
+}
+
 /// Places labels to the right of the panel, level with the ends of their curves and without overlap.
 fn label(figure: &mut Figure, mut labels: Vec<Label>, panel: &Panel<'_>) {
     let right = panel.right();
     labels.sort_by(|a, b| a.at.1.total_cmp(&b.at.1));
     let mut heights: Vec<f32> = labels.iter().map(|label| label.at.1).collect();
-    apart(&mut heights, 13.0, panel.span());
+    apart(&mut heights, GAP, panel.span());
     for (label, y) in labels.iter().zip(heights) {
         let (x, end) = label.at;
         if right - x > 2.0 || (y - end).abs() > 2.0 {
