@@ -31,8 +31,8 @@ const REASONS: usize = 5;
   sweep import optuna study.db results/mine         for an existing sweep
   sweep import csv results/old/trials.csv sweep.yaml
 
-Imported trials are not trials of the sweep: they have no number and no rank. `method: tpe` and `bayes` learn from them, and the report
-mentions them.")]
+Imported trials are not trials of the sweep: they have no number and no rank. `method: tpe` and `bayes` learn from
+them, and the report mentions them.")]
 pub struct Args {
     /// What the file is
     #[arg(value_enum)]

@@ -22,8 +22,8 @@ pub struct SearchTerms<'a> {
     pub most_repeats: u32,
     /// Maximum number of trials.
     pub run_cap: Option<u64>,
-    /// For `tpe` and `bayes`: a trial's parameters do not depend on the results of this many trials just before it. `None` means
-    /// the value in the journal.
+    /// For `tpe` and `bayes`: a trial's parameters do not depend on the results of this many trials just before it.
+    /// `None` means the value in the journal.
     pub lag: Option<u32>,
     /// Metric that ranks the trials.
     pub metric: &'a Metric,

@@ -1,5 +1,5 @@
-//! Runs `method: tpe` or `bayes` by itself, for scripts/compare-search and scripts/bench/search.py. It proposes configurations of a test space on stdout, one
-//! JSON object per line, and reads the value of each from stdin.
+//! Runs `method: tpe` or `bayes` by itself, for scripts/compare-search and scripts/bench/search.py. It
+//! proposes configurations of a test space on stdout, one JSON object per line, and reads the value of each from stdin.
 //!
 //! ```sh
 //! cargo run --release -p sweep-scheduler --example propose -- branin 7

@@ -83,8 +83,8 @@ pub struct Spec {
     pub method: Method,
     /// Order in which a grid is traversed.
     pub order: Order,
-    /// For `tpe` and `bayes`: a trial's parameters do not depend on the results of this many trials just before it. `None` derives
-    /// it from the slots that the sweep begins with.
+    /// For `tpe` and `bayes`: a trial's parameters do not depend on the results of this many trials just before it.
+    /// `None` derives it from the slots that the sweep begins with.
     pub lag: Option<u32>,
     /// Which configurations of a grid go first: those that meet the first condition, then those that meet the second,
     /// and so on.

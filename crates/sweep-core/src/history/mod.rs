@@ -83,8 +83,8 @@ pub struct State {
     pub nodes: BTreeMap<String, NodeRecord>,
     /// Folder through which trainers of the newest controller connect to the CUDA MPS daemon, if one runs.
     pub mps: Option<std::path::PathBuf>,
-    /// For `tpe` and `bayes`: a trial's parameters do not depend on the results of this many trials just before it. `None`
-    /// until the method has run.
+    /// For `tpe` and `bayes`: a trial's parameters do not depend on the results of this many trials just before it.
+    /// `None` until the method has run.
     pub lag: Option<u32>,
     /// The libraries that trainers used, in order of appearance. If there are several, the same trial may differ in its
     /// last bits.

@@ -1,5 +1,5 @@
-//! Simulates `tpe` and `bayes` on several slots, in virtual time. The configurations must not depend on which trial ends first. The
-//! simulation also measures what that independence costs.
+//! Simulates `tpe` and `bayes` on several slots, in virtual time. The configurations must not depend on
+//! which trial ends first. The simulation also measures what that independence costs.
 
 use std::cmp::Reverse;
 use std::collections::BinaryHeap;

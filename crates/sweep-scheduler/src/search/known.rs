@@ -15,7 +15,8 @@ struct Tried<'a> {
 }
 
 /// Returns the imported configurations, then those begun, in order. Each of the latter has the mean value of its trials
-/// among the first `seen`, where those have a value. With several metrics, the value is its place in the order of the Pareto fronts.
+/// among the first `seen`, where those have a value. With several metrics, the value is its place in the order of the
+/// Pareto fronts.
 pub fn known(history: &History, seen: u64, metric: &Metric, tradeoffs: &[Metric]) -> Vec<Known> {
     let metrics: Vec<&Metric> = std::iter::once(metric).chain(tradeoffs).collect();
     let has_failed = |trial: &TrialRecord| {

@@ -4,9 +4,10 @@
 
 use std::collections::HashSet;
 
+use rand::Rng;
+
 use super::{MOST_DRAWN, bayes, sobol, tpe};
 use sweep_core::random::{Purpose, stream};
-use sweep_core::search_terms::Method;
 use sweep_core::space::{Permutation, Space};
 use sweep_core::trial::{Settings, fingerprint};
 
@@ -19,6 +20,9 @@ const HEDGE: u64 = 4;
 /// The same in a space with conditional parameters: a process that has found the optimum of one branch hardly looks at
 /// the others, where it knows little.
 const CONDITIONAL_HEDGE: u64 = 2;
+
+/// A configuration's first and last quantile in a choice. `None` if the configuration does not have the choice.
+pub type Places = Option<(f64, f64)>;
 
 /// A configuration that was tried or is running.
 #[derive(Debug, Clone, PartialEq)]
@@ -59,31 +63,11 @@ pub enum Model {
     Bayes,
 }
 
-impl Model {
-    /// Returns the model of a method. `None` if the method does not learn from results.
-    pub fn of(method: Method) -> Option<Model> {
-        match method {
-            Method::Tpe => Some(Model::Tpe),
-            Method::Bayes => Some(Model::Bayes),
-            Method::Grid | Method::Random | Method::Sobol => None,
-        }
-    }
-
-    /// Returns how many times the other slots' trials a new trial ignores by default. A Gaussian process loses less than
-    /// an estimator of densities by results that come late, so its slots wait less.
-    pub fn lag_per_slot(self) -> u64 {
-        match self {
-            Model::Tpe => 2,
-            Model::Bayes => 3,
-        }
-    }
-}
-
 /// A space, a model, and the seed of all draws.
 #[derive(Debug, Clone)]
 pub struct Learner {
     pub(super) space: Space,
-    pub(super) seed: u64,
+    seed: u64,
     /// For each choice whether its values have no order.
     pub(super) categorical: Vec<bool>,
     model: Model,
@@ -108,6 +92,16 @@ impl Learner {
             Model::Tpe | Model::Bayes => tpe::propose(self, number, known, &is_new),
         };
         found.or_else(|| self.any(number, tried.len() as u64, &is_new))
+    }
+
+    /// Returns the random numbers of a proposal.
+    pub(super) fn chance(&self, number: u64) -> impl Rng {
+        stream(self.seed, number + 1, 0, Purpose::Point)
+    }
+
+    /// Returns the first and the last quantile of each choice that give the configuration.
+    pub(super) fn places(&self, point: &Settings) -> Vec<Places> {
+        (0..self.categorical.len()).map(|choice| self.space.places(choice, point)).collect()
     }
 
     fn hedge(&self) -> u64 {

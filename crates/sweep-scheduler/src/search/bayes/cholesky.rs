@@ -70,7 +70,8 @@ impl Cholesky {
     }
 }
 
-fn dot(a: &[f64], b: &[f64]) -> f64 {
+/// The inner product.
+pub fn dot(a: &[f64], b: &[f64]) -> f64 {
     a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 

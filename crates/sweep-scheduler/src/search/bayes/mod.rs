@@ -12,7 +12,6 @@ use statrs::function::erf::{erf_inv, erfc};
 
 use super::learner::{Known, Learner, Value};
 use process::{Kernel, Point, Process};
-use sweep_core::random::{Purpose, stream};
 use sweep_core::trial::Settings;
 
 /// Maximum number of configurations that the process sees: the cost of a proposal grows with its third power.
@@ -41,12 +40,10 @@ pub fn propose(
     known: &[Known],
     is_new: &impl Fn(&Settings) -> bool,
 ) -> Option<Settings> {
-    let Learner { space, seed, categorical, .. } = learner;
-    let mut chance = stream(*seed, number + 1, 0, Purpose::Point);
+    let Learner { space, categorical, .. } = learner;
+    let mut chance = learner.chance(number);
     let place = |settings: &Settings| -> Point {
-        (0..categorical.len())
-            .map(|choice| space.places(choice, settings).map(|(from, to)| (from + to) / 2.0))
-            .collect()
+        learner.places(settings).into_iter().map(|places| places.map(|(from, to)| (from + to) / 2.0)).collect()
     };
     let (valued, unknown) = chosen(known);
     let values = warped(&valued.iter().map(|(_, value)| *value).collect::<Vec<f64>>());

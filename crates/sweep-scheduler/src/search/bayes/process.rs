@@ -4,7 +4,7 @@
 //! Values are expected with mean 0 and deviation 1. The scale of the process follows from the values; length scales and
 //! noise are the most likely ones given a prior.
 
-use super::cholesky::Cholesky;
+use super::cholesky::{Cholesky, dot};
 
 /// A configuration's place in each choice: the middle of its quantiles. `None` if it does not have the choice.
 pub type Point = Vec<Option<f64>>;
@@ -197,10 +197,6 @@ fn matern(squared: f64) -> f64 {
 fn decline(squared: f64) -> f64 {
     let far = (5.0 * squared).sqrt();
     5.0 / 3.0 * (1.0 + far) * (-far).exp()
-}
-
-fn dot(a: &[f64], b: &[f64]) -> f64 {
-    a.iter().zip(b).map(|(a, b)| a * b).sum()
 }
 
 #[cfg(test)]

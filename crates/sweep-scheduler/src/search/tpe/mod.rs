@@ -8,8 +8,7 @@ mod parzen;
 use rand::RngExt;
 
 use super::learner::{Known, Learner};
-use parzen::{Parzen, Places};
-use sweep_core::random::{Purpose, stream};
+use parzen::Parzen;
 use sweep_core::trial::Settings;
 
 /// Number of candidates per proposal, for each choice in a configuration.
@@ -29,13 +28,11 @@ pub fn propose(
     known: &[Known],
     is_new: &impl Fn(&Settings) -> bool,
 ) -> Option<Settings> {
-    let Learner { space, seed, categorical, .. } = learner;
-    let mut chance = stream(*seed, number + 1, 0, Purpose::Point);
+    let Learner { space, categorical, .. } = learner;
+    let mut chance = learner.chance(number);
     let width = WIDTH * 2_f64.powf(chance.random_range(-1.0..1.0));
-    let places =
-        |point: &Settings| (0..categorical.len()).map(|choice| space.places(choice, point)).collect::<Vec<Places>>();
     let around = |chosen: Vec<usize>, weights: Vec<f64>| {
-        let points: Vec<_> = chosen.iter().map(|at| places(&known[*at].settings)).collect();
+        let points: Vec<_> = chosen.iter().map(|at| learner.places(&known[*at].settings)).collect();
         Parzen::new(&points, &weights, categorical, width)
     };
     let (good, bad) = split(known);
@@ -46,7 +43,7 @@ pub fn propose(
         let kernel = good.draw_kernel(&mut chance);
         let drawn = space.at(|choice| good.draw(kernel, choice, &mut chance));
         let Some(point) = drawn.filter(is_new) else { continue };
-        let places = places(&point);
+        let places = learner.places(&point);
         let gain = good.log_density(&places) - bad.log_density(&places);
         if best.as_ref().is_none_or(|(most, _)| gain > *most) {
             best = Some((gain, point));

@@ -6,14 +6,13 @@
 use rand::{Rng, RngExt};
 use statrs::function::erf::{erf, erf_inv};
 
+use crate::search::learner::Places;
+
 /// Weight of the prior, compared with that of a configuration.
 const PRIOR: f64 = 1.0;
 
 /// Minimum width of kernels around few configurations, to be divided by their number plus one.
 const FEW: f64 = 0.3;
-
-/// A configuration's first and last quantile in a choice. `None` if the configuration does not have the choice.
-pub type Places = Option<(f64, f64)>;
 
 /// A mixture of one kernel per configuration and the prior.
 #[derive(Debug)]
