@@ -51,8 +51,8 @@ fn faults(figure: &Figure) -> Vec<String> {
     found
 }
 
-/// A sweep whose trials have these parameters, losses by epoch, and outcomes.
-fn sweep(trials: impl IntoIterator<Item = (Value, Vec<f64>, Outcome)>) -> History {
+/// The entries of a sweep whose trials have these parameters, losses by epoch, and outcomes.
+pub fn entries(trials: impl IntoIterator<Item = (Value, Vec<f64>, Outcome)>) -> Vec<Entry> {
     let mut entries = sweep_sample::beginning("odd");
     for (number, (settings, losses, outcome)) in (1..).zip(trials) {
         let last = losses.len() as u32;
@@ -67,7 +67,11 @@ fn sweep(trials: impl IntoIterator<Item = (Value, Vec<f64>, Outcome)>) -> Histor
         entries.extend(attempt);
         entries.push(sweep_sample::ended(number, 1, outcome));
     }
-    sweep_sample::apply(&entries)
+    entries
+}
+
+fn sweep(trials: impl IntoIterator<Item = (Value, Vec<f64>, Outcome)>) -> History {
+    sweep_sample::apply(&entries(trials))
 }
 
 fn falling(from: f64, epochs: u32) -> Vec<f64> {

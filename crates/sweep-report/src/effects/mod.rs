@@ -252,7 +252,7 @@ fn untried(spec: &Spec, factors: &[Factor], tried: &[&Settings], observed: (&[f6
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::charts::layout::texts;
+    use crate::charts::layout::{entries, texts};
     use crate::charts::{self, interactions};
     use crate::ranking::{groups, setting_names};
     use sweep_core::history::Entry;
@@ -268,18 +268,9 @@ mod tests {
         Effects::new(&spec, &groups, &ranking, &tried, &setting_names(&history), (all, all)).expect("settings vary")
     }
 
-    /// The entries of a sweep with these parameters, whose trials reach these losses.
+    /// The entries of a sweep with these parameters, whose trials reach these losses in one epoch.
     fn reached(trials: impl IntoIterator<Item = (serde_json::Value, f64)>) -> Vec<Entry> {
-        let mut entries = sweep_sample::beginning("reached");
-        for (number, (settings, loss)) in (1..).zip(trials) {
-            let mut attempt = sweep_sample::attempt(number, 1, &sweep_sample::settings(settings), 0, 1);
-            if let Some(Entry::Epoch { metrics, .. }) = attempt.last_mut() {
-                metrics.val_loss = Some(loss);
-            }
-            entries.extend(attempt);
-            entries.push(sweep_sample::ended(number, 1, Outcome::Finished));
-        }
-        entries
+        entries(trials.into_iter().map(|(settings, loss)| (settings, vec![loss], Outcome::Finished)))
     }
 
     #[test]
