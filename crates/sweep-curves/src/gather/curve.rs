@@ -5,7 +5,6 @@ use std::collections::{BTreeMap, HashSet};
 use super::{CURVE, Found, Points, Values, listed, note};
 use crate::clock::Clock;
 use crate::names::{Choice, Target, is_ignorable, is_validation, meaning, names_part};
-use crate::rows::Place;
 use crate::{Divergence, ForeignCurve, special};
 use sweep_core::trial::{EpochMetrics, METRICS};
 
@@ -159,14 +158,15 @@ fn several_values(name: &str, means: &BTreeMap<u32, (f64, u32)>, notes: &mut Vec
     }
 }
 
+/// The epochs and steps of values.
+fn places(points: &Points) -> HashSet<[Option<u64>; 2]> {
+    points.iter().map(|(place, _)| [place.epoch, place.step].map(|at| at.map(f64::to_bits))).collect()
+}
+
 /// Whether a name that was not understood may be what the validation set was measured by: it says so, or it was recorded
 /// elsewhere than the training loss.
 fn is_doubtful(name: &str, values: &Values, metrics: &[Found; METRICS.len()]) -> bool {
-    let place = |place: &Place| [place.epoch, place.step].map(|at| at.map(f64::to_bits));
-    let with_loss = |losses: &Points| {
-        let places: HashSet<_> = losses.iter().map(|(at, _)| place(at)).collect();
-        values[name].iter().all(|(at, _)| places.contains(&place(at)))
-    };
+    let with_loss = |losses: &Points| places(&values[name]).is_subset(&places(losses));
     values[name].len() > 1
         && (names_part(name).is_some_and(is_validation)
             || special::is_better_high(name)
@@ -179,9 +179,7 @@ fn unsplit_accuracy(metrics: &mut [Found; METRICS.len()], choices: &[Choice], no
     let chosen = |at: usize| choices.iter().any(|choice| choice.target == Target::Metric(at));
     if let (Some((accuracy, points)), Some((_, losses)), None, None) = (metrics[1], metrics[0], metrics[4], metrics[5])
     {
-        let place = |place: &Place| [place.epoch, place.step].map(|at| at.map(f64::to_bits));
-        let with_loss: HashSet<_> = losses.iter().map(|(at, _)| place(at)).collect();
-        let apart = points.len() < losses.len() && points.iter().all(|(at, _)| !with_loss.contains(&place(at)));
+        let apart = points.len() < losses.len() && places(points).is_disjoint(&places(losses));
         if apart && names_part(accuracy).is_none() && !chosen(1) {
             metrics[5] = metrics[1].take();
             note(

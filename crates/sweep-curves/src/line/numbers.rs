@@ -1,10 +1,8 @@
 //! What a number in a line is: an epoch, a step, a place within the epoch, or the value of a metric.
 
-use super::super::names::{
-    self, is_bare_part, is_part, is_small, meaning, names_both, names_part, quantity, same_name,
-};
-use super::super::special::{is_metric, score, stands_for};
 use super::{LOOSE, Pair, Parser, Target, is_mean};
+use crate::names::{self, is_bare_part, is_part, is_small, meaning, names_both, names_part, quantity, same_name};
+use crate::special::{is_metric, score, stands_for};
 
 impl Parser<'_> {
     pub(super) fn fraction(&mut self, a: f64, b: f64) {

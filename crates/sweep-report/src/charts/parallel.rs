@@ -99,10 +99,13 @@ impl Coordinates<'_> {
             (count, best) if count == best => {
                 format!("one line for each of {count} configurations, in color as in the other charts")
             }
-            (count, best) => format!(
-                "one line for each of {} configurations; the best {best} in color, the first five as in the other charts",
-                format::count(count as u64),
-            ),
+            (count, best) => {
+                let first = if best > HIGHLIGHTS.len() { " the first five" } else { "" };
+                let count = format::count(count as u64);
+                format!(
+                    "one line for each of {count} configurations; the best {best} in color,{first} as in the other charts"
+                )
+            }
         };
         let (shown, all) = (self.shown.len(), self.effects.factors.len() + self.effects.too_many.len());
         if shown < all {
