@@ -1,5 +1,5 @@
-//! Several machines as the guide shows them, with its own commands: hosts by ssh, jobs of Slurm, an allocation. Each sweep is
-//! compared with the same one on this machine. Skipped where network namespaces, sshd or Slurm are missing.
+//! Several machines as the guide shows them, with its own commands: hosts by ssh, jobs of Slurm, an allocation. Each
+//! sweep is compared with the same one on this machine. Skipped where network namespaces, sshd or Slurm are missing.
 
 use std::path::PathBuf;
 use std::process::{Child, Command};
@@ -117,10 +117,7 @@ fn trains(world: &World, slots: &[&str]) {
 #[test]
 fn what_the_guide_types_for_hosts_by_ssh_gives_the_results_of_one_machine() {
     let world = scripted("* slow 700");
-    let _network = match Network::start(&world, 8, 3) {
-        Ok(network) => network,
-        Err(why) => return eprintln!("skipped: {why}"),
-    };
+    let Some(_network) = Network::or_skip(&world, 8, 3) else { return };
     prepare(&world, &by_ssh(&world), "trainer");
     let plan = said(typed(&world, &shown("sweep plan sweep.yaml --on ssh:"), ""));
     assert!(plan.contains("copy private/images to gpu1") && plan.contains("agent --name gpu2"), "{plan}");
@@ -195,13 +192,10 @@ fn the_real_trainer_gives_the_same_numbers_on_hosts_on_slurm_and_here() {
         }
     };
     let world = scripted("");
-    match Network::start(&world, 9, 3) {
-        Err(why) => eprintln!("skipped: {why}"),
-        Ok(_network) => {
-            prepare(&world, &by_ssh(&world), &trainer);
-            said(typed(&world, "sweep run sweep.yaml --on ssh:gpu1,gpu2,gpu3", &options));
-            compare(&world);
-        }
+    if let Some(_network) = Network::or_skip(&world, 9, 3) {
+        prepare(&world, &by_ssh(&world), &trainer);
+        said(typed(&world, "sweep run sweep.yaml --on ssh:gpu1,gpu2,gpu3", &options));
+        compare(&world);
     }
     let Some(slurm) = Slurm::start("", 3) else { return };
     let world = &slurm.hosts.world;

@@ -24,9 +24,14 @@ fn run(words: &str) -> bool {
 }
 
 impl Network {
+    /// Starts hosts, or says that the test is skipped.
+    pub fn or_skip(world: &World, number: u32, hosts: u32) -> Option<Network> {
+        Network::start(world, number, hosts).map_err(|why| eprintln!("skipped: {why}")).ok()
+    }
+
     /// Starts hosts, or says why there can be none. Each has a folder `private` of its own, and the file `passwd` of the
     /// world, if there is one, in place of its own.
-    pub fn start(world: &World, number: u32, hosts: u32) -> Result<Network, &'static str> {
+    fn start(world: &World, number: u32, hosts: u32) -> Result<Network, &'static str> {
         if !rustix::process::geteuid().is_root() || !Path::new(SSHD).exists() {
             return Err("this needs root and openssh-server");
         }
@@ -173,10 +178,7 @@ fn equals_whole(world: &World) {
 #[test]
 fn two_hosts_by_ssh_train_what_one_machine_would() {
     let world = world("* slow 40");
-    let _network = match Network::start(&world, 1, 2) {
-        Ok(network) => network,
-        Err(why) => return eprintln!("skipped: {why}"),
-    };
+    let Some(_network) = Network::or_skip(&world, 1, 2) else { return };
     let output = command(&world, "run ssh.yaml").output().expect("sweep can be started");
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "{text}");
@@ -196,10 +198,7 @@ fn two_hosts_by_ssh_train_what_one_machine_would() {
 #[ignore = "takes a minute: a connection without its cable is given up after 20 s"]
 fn a_cable_that_is_pulled_and_put_back_costs_nothing() {
     let world = world("* slow 4000");
-    let network = match Network::start(&world, 2, 2) {
-        Ok(network) => network,
-        Err(why) => return eprintln!("skipped: {why}"),
-    };
+    let Some(network) = Network::or_skip(&world, 2, 2) else { return };
     let journal = || std::fs::read_to_string(world.path("results/ssh/journal.jsonl")).unwrap_or_default();
     let mut controller = command(&world, "run ssh.yaml").spawn().expect("sweep can be started");
     wait_until("both hosts train", Duration::from_secs(60), || {
@@ -250,10 +249,7 @@ fn typed(world: &World, words: &str) -> (Option<i32>, String) {
 #[test]
 fn hosts_without_the_program_and_the_data_are_given_both() {
     let world = scripted("");
-    let network = match Network::start(&world, 4, 2) {
-        Ok(network) => network,
-        Err(why) => return eprintln!("skipped: {why}"),
-    };
+    let Some(network) = Network::or_skip(&world, 4, 2) else { return };
     let private = world.path("private").display().to_string();
     // Each host has a folder without the data, and the second one another version of `sweep`.
     given(&world, "h1, h2", &own_cache(&world));
@@ -306,10 +302,7 @@ fn hosts_with_another_login_shell_are_given_both_too() {
             None => format!("{line}\n"),
         };
         world.write("passwd", &passwd.lines().map(of_user).collect::<String>());
-        let _network = match Network::start(&world, number, 1) {
-            Ok(network) => network,
-            Err(why) => return eprintln!("skipped: {why}"),
-        };
+        let Some(_network) = Network::or_skip(&world, number, 1) else { return };
         let said = Command::new(world.path("bin/ssh")).args(["h1", "echo $0 $version"]).output().expect("ssh");
         assert!(shell.ends_with("fish") || String::from_utf8_lossy(&said.stdout).contains("tcsh"), "{said:?}");
         let private = world.path("private").display().to_string();
@@ -329,10 +322,7 @@ fn hosts_with_another_login_shell_are_given_both_too() {
 #[test]
 fn a_host_that_joins_is_given_the_program_and_the_data_too() {
     let world = scripted("");
-    let _network = match Network::start(&world, 7, 2) {
-        Ok(network) => network,
-        Err(why) => return eprintln!("skipped: {why}"),
-    };
+    let Some(_network) = Network::or_skip(&world, 7, 2) else { return };
     given(&world, "h1", &own_cache(&world));
     world.write("wait", "");
     let mut command = world.sweep("run given.yaml --progress plain");
