@@ -36,7 +36,8 @@ impl Identical {
     /// What to look at, in one or two sentences.
     pub fn sentence(&self) -> Option<String> {
         let repeats = self.repeats.then(|| {
-            "Repeats of the same configuration measured exactly the same values, so they prove nothing. Does the script \
+            "Repeats of the same configuration measured exactly the same values, so they show nothing about chance. \
+             Does the script \
              use its seed (`SWEEP_SEED` or `${seed}`)?"
                 .to_owned()
         });
@@ -47,8 +48,8 @@ impl Identical {
                 Some("All trials measured exactly the same values. Does the script read its parameters?".to_owned())
             }
             _ => Some(format!(
-                "Trials that differ only in {names} measured exactly the same values. Does the script read it under this \
-                 name, and with the right type?"
+                "Trials that differ only in {names} measured exactly the same values. Does the script read each of \
+                 these parameters under this name, and with the right type?"
             )),
         };
         let said: Vec<String> = repeats.into_iter().chain(parameters).collect();

@@ -370,8 +370,8 @@ pub fn target(spec: &Spec, history: &History) -> Option<String> {
             InPercent::Target => ("a percentage", "shares", target / 100.0),
         };
         Some(format!(
-            "The target {target} is {of_target}, and the values of {} are {of_values}, so they were converted to compare them; \
-             `target: {}` would be in their scale.",
+            "The target {target} is {of_target}, but the values of {} are {of_values}, so the target was converted. \
+             In their scale, it is `target: {}`.",
             spec.metric.name,
             format::number(remedy, 4)
         ))
@@ -566,7 +566,7 @@ mod tests {
             line.contains(&format!("stopped 1 of 3 trials. They trained 4 epochs instead of {planned}.")),
             "{line}"
         );
-        assert!(line.contains("1 trial that it would have stopped ran on: "), "{line}");
+        assert!(line.contains("1 trial that it would have stopped continued: "), "{line}");
         assert_eq!(early_terminate(&sweep_sample::spec(), &history), None);
     }
 }

@@ -76,7 +76,7 @@ pub fn unproven(edges: &[Edge]) -> Option<String> {
     let value = |edge: &&Edge| format!("{} ({})", edge.setting, format::setting(&Value::from(edge.value)));
     (!edges.is_empty()).then(|| {
         format!(
-            "Best at the edge of what was tried, though no trend toward it is proven: {}.",
+            "Best at the edge of what was tried, but without a significant trend toward the edge: {}.",
             list(edges.iter().map(value), ", ")
         )
     })
@@ -155,7 +155,7 @@ mod tests {
     fn without_a_trend_an_edge_is_no_advice() {
         let trials = [(1.0, 0.7), (2.0, 0.6), (3.0, 0.8), (4.0, 0.65), (5.0, 0.75), (6.0, 0.5)];
         let found = edge(&trials).expect("6 is the best");
-        let said = "Best at the edge of what was tried, though no trend toward it is proven: a (6.0).";
+        let said = "Best at the edge of what was tried, but without a significant trend toward the edge: a (6.0).";
         assert!(!found.proven && unproven(&[found]).as_deref() == Some(said));
     }
 }

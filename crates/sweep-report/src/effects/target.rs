@@ -199,7 +199,7 @@ impl Target {
     /// interval)`. It leaves out the estimate itself, which means nothing if the interval includes 0. `it` is the metric.
     pub fn range(&self, [to, from]: [&str; 2], it: &str, Estimate { value, margin }: Estimate) -> String {
         let Some(margin) = margin else {
-            return format!("there are too few trials to say what {to} instead of {from} changes");
+            return format!("there are too few trials to estimate the effect of {to} instead of {from}");
         };
         if self.log {
             let [low, high] =
