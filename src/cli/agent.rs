@@ -18,8 +18,9 @@ use sweep_spec::{PerGpu, Spec};
 #[command(after_help = "Example:
   sweep run sweep.yaml --on 'command:kubectl exec -i worker-0 -- sweep agent'
 
-`sweep run --on ssh:HOST` starts the agent itself. The agent talks to the controller on stdin and stdout. If these are closed,
-it continues to train. It ends when the sweep does not need this host any more, or after the time `orphan` without a controller.")]
+`sweep run --on ssh:HOST` starts the agent itself. The agent talks to the controller on stdin and stdout. If these
+are closed, it continues to train. It ends when the sweep no longer needs this host, or after the time `orphan`
+without a controller.")]
 pub struct Args {
     /// Name of this host in the sweep [default: the machine's name]
     #[arg(long)]

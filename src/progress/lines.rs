@@ -54,10 +54,10 @@ fn paused(
         ),
         _ if later => format!("trial {trial}: the program asks to be started again later (exit code {LATER})"),
         (None, Some(reason), Some(rule)) => {
-            format!("trial {trial}: {rule}; nothing shows that it saved a checkpoint: {reason}")
+            format!("trial {trial}: {rule}; it may not have saved a checkpoint: {reason}")
         }
         (None, Some(reason), None) => {
-            format!("trial {trial}: stopped; nothing shows that it saved a checkpoint: {reason}")
+            format!("trial {trial}: stopped; it may not have saved a checkpoint: {reason}")
         }
         (None, None, Some(rule)) => format!("trial {trial}: {rule}; saved"),
         (None, None, None) => format!("trial {trial}: saved"),

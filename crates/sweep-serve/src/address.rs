@@ -118,7 +118,7 @@ impl Listener {
                 let shown = if address.ip().is_unspecified() { host.to_owned() } else { bracketed(address.ip()) };
                 format!(
                     "open   http://{shown}:{}/?token=TOKEN, with the token of your file\nwarning: the page is not \
-                     encrypted. Whoever can read the traffic between you and this machine can read the token and the \
+                     encrypted. Anyone who can read the traffic between you and this machine can read the token and the \
                      results. Prefer 127.0.0.1 with ssh -L, or put a proxy with TLS in front.",
                     address.port()
                 )

@@ -145,7 +145,10 @@ fn find<'a>(shared: &'a Shared, number: &str) -> Option<(&'a Arc<Sweep>, usize)>
 /// Passes a request on to the controller of a sweep, and answers with what the controller says.
 async fn ask(sweep: &Arc<Sweep>, request: Request<Incoming>, shared: &Arc<Shared>) -> Response<Body> {
     let Some(asker) = &shared.asker else {
-        return plain(StatusCode::FORBIDDEN, "This page only shows. `sweep serve --control` lets it change the sweep.");
+        return plain(
+            StatusCode::FORBIDDEN,
+            "This page is read-only. To change the sweep from here, start `sweep serve --control`.",
+        );
     };
     // Forms of other sites can send text, but no JSON.
     if request.headers().get(CONTENT_TYPE).is_none_or(|kind| kind != "application/json") {
@@ -153,10 +156,10 @@ async fn ask(sweep: &Arc<Sweep>, request: Request<Incoming>, shared: &Arc<Shared
     }
     let body = Limited::new(request.into_body(), LARGEST).collect();
     let Ok(Ok(body)) = tokio::time::timeout(HEAD, body).await else {
-        return plain(StatusCode::BAD_REQUEST, "The request is too large, or did not arrive.");
+        return plain(StatusCode::BAD_REQUEST, "The request is too large, or did not arrive completely.");
     };
     let Ok(wish) = serde_json::from_slice(&body.to_bytes()) else {
-        return plain(StatusCode::BAD_REQUEST, "The request is not one that a controller knows.");
+        return plain(StatusCode::BAD_REQUEST, "The request is unknown.");
     };
     match control::ask(sweep, &wish, asker, (shared.now)()).await {
         Ok(said) => full(StatusCode::OK, "application/json", serde_json::json!(said).to_string()),

@@ -77,7 +77,8 @@ pub fn sweep(sweep: &Sweep, number: usize, has_others: bool, control: bool) -> S
                 div.scroll { div #coordinates.chart {} } p #lines.soft {}
             }
             section #findings { h2 { "Findings" } div #told { p.soft { "Trials are judged when they end." } } }
-            section #effects { h2 { "Effects and time" } div #charts { p.soft { "Charts follow when trials have ended." } } }
+            section #effects { h2 { "Effects and time" } div #charts { p.soft { "Charts are shown when trials have \
+                ended." } } }
             section #slots { h2 { "Slots" } div.scroll { table #slot-table { tbody {} } } @if control { div #steer.tools {} } }
             p #answer role="status" hidden {}
         }
