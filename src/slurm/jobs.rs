@@ -68,12 +68,12 @@ impl Jobs {
         self.changes.recv().await
     }
 
-    /// Whether agents may still come.
+    /// Whether agents may still join.
     pub fn expects(&self) -> bool {
         self.counts.expects.load(Ordering::Relaxed)
     }
 
-    /// Says how many nodes are enough. Jobs that wait beyond it are canceled at the next query.
+    /// Sets how many nodes are enough. Queued jobs beyond this number are canceled at the next query.
     pub fn need(&self, nodes: u32) {
         self.counts.needed.store(nodes, Ordering::Relaxed);
     }

@@ -33,7 +33,7 @@ pub fn bought(purchase: &Purchase) -> String {
     }
 }
 
-/// Tells what was used of the budget, what it bought, and what an epoch cost.
+/// Describes how much of the budget was used, how many trials it pays for, and what an epoch costs.
 pub fn sentence(spec: &Spec, history: &History) -> Option<String> {
     if spec.budget.is_none() {
         return None;

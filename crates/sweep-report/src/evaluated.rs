@@ -10,7 +10,7 @@ use sweep_store::Layout;
 /// Maximum number of confused pairs, classes and images that are named.
 const NAMED: usize = 5;
 
-/// What the report shows of the best configuration's images.
+/// What the report shows about the best configuration's predictions.
 #[derive(Debug)]
 pub struct Evaluated {
     pub evaluation: Evaluation,

@@ -9,7 +9,7 @@ use sweep_core::trial::{EpochMetrics, Outcome};
 /// Minimum number of different values in a curve. Trials with fewer may be equal by chance.
 const LEAST_VALUES: usize = 3;
 
-/// What the program does not use, as far as its curves tell.
+/// What the program seems to ignore, because the curves of trials are identical.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Identical {
     /// Whether all repeats of all repeated configurations are equal.
@@ -33,7 +33,7 @@ impl Identical {
         Identical { repeats: changes_nothing(&trials, None), parameters }
     }
 
-    /// What to look at, in one or two sentences.
+    /// Returns what to check, in one or two sentences.
     pub fn sentence(&self) -> Option<String> {
         let repeats = self.repeats.then(|| {
             "Repeats of the same configuration measured exactly the same values, so they show nothing about chance. \

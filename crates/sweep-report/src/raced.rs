@@ -6,7 +6,7 @@ use sweep_core::history::History;
 use sweep_scheduler::search::race::{Difference, Entrant, Race};
 use sweep_spec::Spec;
 
-/// Tells what the race has proven so far. `None` if there is no race, or if nothing was repeated yet.
+/// Describes what the race has proven so far. `None` if there is no race, or if nothing was repeated yet.
 pub fn ties(spec: &Spec, history: &History) -> Option<Ties> {
     if spec.most_repeats <= spec.repeats {
         return None;

@@ -199,7 +199,7 @@ fn before(history: &History) -> Vec<String> {
     lines
 }
 
-/// What is worth knowing about what programs do, each kind with its first trial.
+/// Returns the warnings about programs, each kind with the first trial that has it.
 pub fn warnings_of_programs(history: &History) -> Vec<(TrialId, &Warning)> {
     let mut found: Vec<(TrialId, &Warning)> = Vec::new();
     // A program's network is not known.
@@ -362,7 +362,8 @@ fn lucky(spec: &Spec, luckiest: &Place, best: &Place) -> Option<String> {
     })
 }
 
-/// That the sweep ended at its target, and what that left untried; and that the target and the values have different scales.
+/// Says that the sweep ended at its target, and how many trials were not started. Also says if the target and the
+/// values have different scales.
 pub fn target(spec: &Spec, history: &History) -> Option<String> {
     let scales = spec.target.and_then(|target| {
         let (of_target, of_values, remedy) = match in_percent(&spec.metric, target, history)? {

@@ -16,7 +16,7 @@ use sweep_core::history::{History, TrialRecord};
 use sweep_core::trial::TrialId;
 use sweep_spec::Spec;
 
-/// Number of seeds that tell tied trials apart, if anything does.
+/// Number of seeds with which the report advises to repeat tied trials.
 pub const SEEDS: u64 = 3;
 
 /// Confidence level of a difference.
@@ -29,7 +29,7 @@ pub struct Ties {
     pub trials: Vec<TrialId>,
     /// The method and the result in one sentence. It is empty if there is nothing to report.
     pub sentence: String,
-    /// Whether nothing is known about how much of the differences is chance.
+    /// Whether it is unknown how much of the differences is due to chance.
     pub unknown: bool,
 }
 
@@ -93,8 +93,8 @@ fn by_repeats(spec: &Spec, groups: &[Group]) -> Option<Ties> {
     Some(Ties { trials, sentence, unknown: false })
 }
 
-/// What would tell tied trials apart, and how long it takes on as many slots as the sweep used: `repeat these 7 with 3
-/// seeds: 14 min`. `None` without ties.
+/// Describes what would settle the tie, and how long that takes with the number of slots that the sweep used: `repeat
+/// these 7 with 3 seeds: 14 min`. `None` without ties.
 pub fn settling(history: &History, tied: &[TrialId], slots: usize) -> Option<String> {
     let tied: Vec<&TrialRecord> = tied.iter().filter_map(|id| history.trial(*id)).collect();
     if tied.len() < 2 {
