@@ -87,7 +87,7 @@ impl Jobs {
     }
 }
 
-/// Queries the queue every half a minute, until nobody takes the changes.
+/// Queries the queue every 30 seconds, until the receiver of the changes is dropped.
 async fn watch(slurm: Slurm, mut pool: Pool, counts: Arc<Counts>, changes: mpsc::Sender<Change>) {
     let mut polls = interval(POLL);
     polls.set_missed_tick_behavior(MissedTickBehavior::Delay);

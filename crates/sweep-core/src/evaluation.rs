@@ -1,4 +1,4 @@
-//! What the best configuration says about validation and test images, measured once after the sweep.
+//! The predictions of the best configuration on validation and test images, measured once after the sweep.
 
 use serde::{Deserialize, Serialize};
 

@@ -1,4 +1,4 @@
-//! What the best configuration says about validation and test images, in sentences.
+//! Describes the predictions of the best configuration on validation and test images.
 
 use std::path::PathBuf;
 

@@ -82,7 +82,7 @@ fn are_equal(one: &TrialRecord, other: &TrialRecord) -> bool {
         && one.curve.iter().zip(&other.curve).all(|(one, other)| timeless(one) == timeless(other))
 }
 
-/// Whether the curve has enough different values to tell trials apart.
+/// Whether the curve has enough different values to distinguish trials.
 fn tells(trial: &TrialRecord) -> bool {
     let values = |epoch: &EpochMetrics| {
         [epoch.train_loss, epoch.train_accuracy, epoch.val_loss, epoch.val_accuracy, epoch.objective]

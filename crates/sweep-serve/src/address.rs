@@ -146,7 +146,7 @@ fn bracketed(address: IpAddr) -> String {
     }
 }
 
-/// Opens a Unix socket that only this user can connect to. A socket that nobody listens on anymore is replaced.
+/// Opens a Unix socket that only this user can connect to. A socket on which no process listens anymore is replaced.
 fn private_socket(path: &Path) -> std::io::Result<UnixListener> {
     let is_dead = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
         && std::os::unix::net::UnixStream::connect(path).is_err();

@@ -24,7 +24,7 @@ const DEAD: Duration = Duration::from_secs(15);
 
 const POLL: Duration = Duration::from_millis(200);
 
-/// Time after which nobody else who found the last holder dead puts a file in place of this process's.
+/// Time after which no other process that found the last holder dead can still replace this process's file.
 const SETTLED: Duration = Duration::from_millis(500);
 
 /// A process that runs a sweep.
@@ -54,7 +54,7 @@ impl Holder {
         self.boot != own.boot && self.host != own.host
     }
 
-    /// Whether the process lives, as far as this machine can tell: `None` for one of another machine.
+    /// Whether the process is alive. `None` if it is on another machine, where this cannot be checked.
     fn lives(&self, boot: &str) -> Option<bool> {
         if self.boot != boot {
             return None;

@@ -56,7 +56,7 @@ impl From<Resize> for Target {
 /// Why a file is not an image, with the decoder's message.
 pub(super) type Trouble = (Reason, String);
 
-/// Returns the facts that the header of a file tells.
+/// Returns the facts from the header of a file.
 pub(super) fn header(bytes: &[u8]) -> Result<Facts, Trouble> {
     let mut decoder = decoder(bytes)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
@@ -123,7 +123,7 @@ fn undecodable(error: image::ImageError) -> Trouble {
     (Reason::Undecodable, error.to_string())
 }
 
-/// Returns whether the colors of a JPEG have four parts, or the decoder says so.
+/// Returns whether the colors of a JPEG have four components, or the decoder reports CMYK.
 fn is_cmyk(bytes: &[u8], decoder: &impl ImageDecoder) -> bool {
     decoder.original_color_type() == image::ExtendedColorType::Cmyk8 || jpeg_components(bytes) == Some(4)
 }
