@@ -1,4 +1,4 @@
-//! Where the page listens, which addresses a browser may call it by, and what the user has to type.
+//! Where the page listens, which host names a browser may use for it, and what the user has to type.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::FileTypeExt;
@@ -90,7 +90,7 @@ impl Listener {
         })
     }
 
-    /// The names that a browser may call the page by. `names` are further ones that the user gave.
+    /// The host names that a browser may use for the page. `names` are additional ones that the user gave.
     pub fn hosts(&self, names: &[String]) -> Hosts {
         match self {
             // The port is that of the browser's machine: `ssh -L PORT:SOCKET`.

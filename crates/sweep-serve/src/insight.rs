@@ -1,4 +1,4 @@
-//! What takes long to compute: findings, ties, effects, charts, and how the curves of many trials are spread. Pure.
+//! Slow computations: findings, ties, effects, charts, and the spread of the curves of many trials. Pure.
 
 use std::collections::BTreeMap;
 
@@ -70,7 +70,7 @@ pub fn insight(spec: &Spec, history: &History) -> Insight {
     }
 }
 
-/// An SVG that follows the page into the dark.
+/// Returns an SVG that follows the dark mode of the page.
 fn darkened(svg: &str, style: &str) -> String {
     match svg.find("<svg").and_then(|start| svg[start..].find('>').map(|end| start + end + 1)) {
         Some(end) => format!("{}{style}{}", &svg[..end], &svg[end..]),
@@ -78,7 +78,7 @@ fn darkened(svg: &str, style: &str) -> String {
     }
 }
 
-/// What an analysis depends on: it is repeated when this changes.
+/// Returns what an analysis depends on. The analysis is repeated when this changes.
 pub fn occasion(history: &History) -> (usize, usize) {
     let ended = history.trials.iter().filter(|trial| matches!(trial.status, Status::Ended(_))).count();
     (ended, history.extensions.len())
