@@ -73,7 +73,7 @@ pub fn sweep(sweep: &Sweep, number: usize, has_others: bool, control: bool) -> S
             section #trials { h2 { "Trials" } (table()) }
             section #parallel {
                 h2 { "Parameters and results" }
-                p.soft { "Drag along an axis to select trials. A click on the axis ends the selection. The table and the curves follow." }
+                p.soft { "Drag along an axis to select trials. Click the axis to end the selection. The table and the curves show only selected trials." }
                 div.scroll { div #coordinates.chart {} } p #lines.soft {}
             }
             section #findings { h2 { "Findings" } div #told { p.soft { "Trials are judged when they end." } } }
