@@ -122,8 +122,8 @@ const drawCurves = () => {
   const filtered = table.isFiltered();
   chart.set({ curves: drawn, band: filtered ? null : band, metric });
   const all = rows.filter(one => one.epochs > 0).length;
-  const which = all === 0 ? "" : drawn.length < all ? `${count(drawn.length)} of ${count(all)} trials are drawn: ${filtered ? "the best of those that match the filter" : "those that are running and the best"}.` : `${count(all)} ${all === 1 ? "trial" : "trials"}.`;
-  const open = drawn.some(curve => curve.dash) ? "Dashed: running. " : "";
+  const which = all === 0 ? "" : drawn.length < all ? `${count(drawn.length)} of ${count(all)} trials are drawn: ${filtered ? "the best of those that match the filter" : "those that have not ended, and the best"}.` : `${count(all)} ${all === 1 ? "trial" : "trials"}.`;
+  const open = drawn.some(curve => curve.dash) ? "Dashed: not ended yet. " : "";
   const spread = band && !filtered ? ` The bands contain 90% and 50% of all ${count(band.trials)} trials at each epoch, and the line in them is the median.` : "";
   const cut = chart.cut !== null && chart.cut !== undefined ? ` The axis is cut: values reach ${said(chart.cut, metric)}.` : "";
   $("drawn").replaceChildren(`${which} ${open}`, ...best.flatMap(id => [el("a", { href: `#trial-${id}`, class: HIGHLIGHTS[at(id)] }, padded(id)), " "]), best.length > 1 ? "are the best." : best.length ? "is among the best." : "", spread, cut);
