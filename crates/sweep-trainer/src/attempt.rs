@@ -791,7 +791,7 @@ mod tests {
         }
         let mut script = Script::pausing_after(1);
         assert_eq!(run(&order, &mut script).unwrap(), None);
-        assert!(script.note().unwrap().ends_with("going on from previous.safetensors after epoch 1"));
+        assert!(script.note().unwrap().ends_with("continuing from previous.safetensors after epoch 1"));
 
         for name in [LAST_CHECKPOINT, PREVIOUS_CHECKPOINT] {
             std::fs::write(folder.path().join(name), b"not a checkpoint").unwrap();
