@@ -133,7 +133,7 @@ mod tests {
         let closest = "Closest: dropout 0.1 against dropout 0.2: 2 repeats each, difference in validation loss 0.4";
         assert!(sentence.contains(closest), "{sentence}");
         assert!(sentence.contains("95% interval 0.39 to 0.41."), "{sentence}");
-        assert!(sentence.contains("2 comparisons and 1 look at the results together (Bonferroni)"), "{sentence}");
+        assert!(sentence.contains("corrected for 2 comparisons and 1 look at the results (Bonferroni)"), "{sentence}");
     }
 
     #[test]
@@ -141,7 +141,8 @@ mod tests {
         let (spec, history) = raced([0.5, 0.52, 2.0, 0.6, 0.61]);
         let said = ties(&spec, &history).unwrap();
         assert_eq!(said.trials, [1, 4, 2, 5].map(TrialId));
-        let (sentence, open) = (said.sentence, "not separated from 1 of the 2 other configurations (dropout 0.2)");
+        let (sentence, open) =
+            (said.sentence, "1 of the 2 other configurations may be as good as the best one (dropout 0.2)");
         assert!(sentence.contains(open) && sentence.contains("after 2 repeats"), "{sentence}");
         assert!(sentence.contains("95% interval −"), "{sentence}");
         let groups = groups(&Ranking::new(&history, &spec.metric), &spec.metric);

@@ -125,7 +125,7 @@ mod tests {
             ("4", "nodes: 4"),
             ("{}", "has no `nodes`"),
             ("{nodes: 0}", "a whole number from 1"),
-            ("{nodes: 2, options: 7}", "must be a text or a list"),
+            ("{nodes: 2, options: 7}", "must be a string or a list"),
             ("{nodes: 2, options: \"--comment='a\"}", "an unclosed quote"),
             ("{nodes: 2, options: [--time, 10]}", "may contain only strings"),
             ("{nodes: 2, options: --time 10 --array=1-9}", "--array=1-9 cannot be given"),

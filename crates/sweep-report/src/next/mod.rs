@@ -153,6 +153,7 @@ mod tests {
     use super::*;
     use sweep_core::history::History;
     use sweep_core::trial::{Outcome, TrialId};
+    use sweep_sample::curves::{Kind, curve};
     use sweep_scheduler::search::Search;
 
     fn next(text: &str, history: &History) -> String {
@@ -202,6 +203,26 @@ mod tests {
     }
 
     #[test]
+    fn the_best_configuration_of_the_next_sweep_has_the_rates_of_the_network() {
+        let text = "name: f\nparameters:\n  learning_rate: {values: [0.001, 0.002]}\ndata: {set: digits}\n\
+            model: MODEL\ntraining: {epochs: 30}\n";
+        for (model, names) in [("question", "dropout_conv 0.2 dropout_dense 0.5"), ("resnet9", "dropout 0.0")] {
+            let text = text.replace("MODEL", model);
+            let overfit = trained(&text, 3, 30).altered(|history| {
+                for trial in &mut history.trials {
+                    trial.curve = curve(Kind::Overfit, 30, 0.02, trial.id.0, true);
+                }
+            });
+            let next = next(&text, &overfit);
+            let read = Spec::read(&next, "next.yaml", Path::new("/nowhere"));
+            let spec = read.unwrap_or_else(|problems| panic!("{problems}")).0;
+            let rates = spec.enqueue[0].iter().filter(|(name, _)| name.starts_with("dropout"));
+            let rates: Vec<String> = rates.map(|(name, rate)| format!("{name} {rate}")).collect();
+            assert_eq!(rates.join(" "), names, "{next}");
+        }
+    }
+
+    #[test]
     fn a_new_seed_holds_out_the_same_images_in_every_sweep_that_follows() {
         let seeds = |text: &str| {
             let spec = Spec::read(text, "f", Path::new("/nowhere")).unwrap_or_else(|problems| panic!("{problems}")).0;
@@ -224,7 +245,6 @@ mod tests {
     fn trials_of_a_random_search_that_cannot_be_told_apart_are_tried_again() {
         let text = "name: f\nmethod: random\nrun_cap: 20\nparameters:\n  dropout: {distribution: uniform, min: 0.0, max: \
             0.5}\n  batch_norm: {values: [false, true]}\ndata: {set: digits}\nmodel: question\ntraining: {epochs: 30}\n";
-        use sweep_sample::curves::{Kind, curve};
         // Nothing is wrong with them, and their differences are noise.
         let history = trained(text, 20, 30).altered(|history| {
             for trial in &mut history.trials {
@@ -273,7 +293,6 @@ mod tests {
     fn a_grid_grows_little_and_says_what_it_left_out() {
         let text = "name: f\nparameters:\n  learning_rate: {values: [1e-4, 3e-4, 1e-3]}\n  batch_size: {values: [16, 32, 64, \
             128]}\ndata: {set: digits}\nmodel: question\ntraining: {epochs: 30}\n";
-        use sweep_sample::curves::{Kind, curve};
         let history = trained(text, 12, 30).altered(|history| {
             for trial in &mut history.trials {
                 trial.curve = curve(Kind::Overfit, 40, 0.02, trial.id.0, true);

@@ -43,22 +43,27 @@ pub fn changes(network: &Network, file: &Mapping, analysis: &Analysis) -> Vec<Ch
     if let Some(ask) = wanted(Advice::BatchNorm).filter(|_| takes("batch_norm")) {
         found.push(parameter("batch_norm", vec![false.into(), true.into()], reason(ask, "batch normalization")));
     }
-    let dropout = dropout(&network.model);
-    if let Some(ask) = wanted(Advice::MoreRegularization).filter(|_| takes("dropout")) {
-        let mut rates: Vec<f64> = [0.0, 0.2, 0.35, 0.5].into_iter().filter(|rate| *rate != dropout).collect();
-        rates.insert(0, dropout);
-        let rates = rates.into_iter().map(Value::from).collect();
-        found.push(parameter("dropout", rates, reason(ask, "dropout") + " What is the smallest rate that is enough?"));
+    let places = dropout(&network.model).into_iter().filter(|_| takes("dropout"));
+    let places: Vec<(String, f64)> = places.filter(|(name, _)| takes(name)).collect();
+    let is_only = places.len() == 1;
+    // The best configuration has the first value.
+    let rates = |own: f64, others: Vec<f64>| -> Vec<Value> {
+        let others = others.into_iter().filter(|rate| *rate != own);
+        std::iter::once(own).chain(others).map(|rate| Value::from(values::rounded(rate))).collect()
+    };
+    if let Some(ask) = wanted(Advice::MoreRegularization) {
+        for (name, own) in &places {
+            let others = if is_only { vec![0.0, 0.2, 0.35, 0.5] } else { vec![(own + 0.2).min(0.7)] };
+            let reason = reason(ask, "dropout") + " What is the smallest rate that is enough?";
+            found.push(parameter(name, rates(*own, others), reason));
+        }
     }
-    if wanted(Advice::LessRegularization).is_some() && takes("dropout") && dropout > 0.0 {
-        let rates = [dropout, dropout / 2.0, dropout / 4.0, 0.0].map(|rate| Value::from(values::rounded(rate)));
-        found.push(parameter(
-            "dropout",
-            rates.to_vec(),
-            "Regularization is too strong. Is less dropout \
-            enough?"
-                .into(),
-        ));
+    if wanted(Advice::LessRegularization).is_some() {
+        for (name, own) in places.iter().filter(|(_, own)| *own > 0.0) {
+            let others = if is_only { vec![own / 2.0, own / 4.0, 0.0] } else { vec![own / 2.0] };
+            let reason = "Regularization is too strong. Is less dropout enough?".to_owned();
+            found.push(parameter(name, rates(*own, others), reason));
+        }
     }
     let decay = network.fixed.get("weight_decay").and_then(serde_json::Value::as_f64).filter(|decay| *decay > 0.0);
     if let Some(decay) = decay.filter(|_| wanted(Advice::LessRegularization).is_some() && !varies("weight_decay")) {
@@ -69,8 +74,18 @@ pub fn changes(network: &Network, file: &Mapping, analysis: &Analysis) -> Vec<Ch
     found
 }
 
-/// The dropout rate that a network has without the parameter, or 0 if its layers differ.
-fn dropout(model: &Model) -> f64 {
-    let literal = || model.template(&Settings::new()).ok()?.literal("dropout");
-    model.settings.get("dropout").cloned().or_else(literal).and_then(|rate| rate.as_f64()).unwrap_or(0.0)
+/// The dropout rates that a network has without the parameter, by the fewest names that give each layer its own.
+fn dropout(model: &Model) -> Vec<(String, f64)> {
+    let Ok(template) = model.template(&Settings::new()) else { return Vec::new() };
+    let own = |name: &str| model.settings.get(name).cloned().or_else(|| template.literal(name))?.as_f64();
+    let mut places: Vec<(String, f64)> = Vec::new();
+    let mut names: Vec<String> = template.names().into_iter().filter(|name| name.starts_with("dropout")).collect();
+    // A name of several layers is the beginning of their own names.
+    names.sort_by_key(String::len);
+    for name in names {
+        if let Some(rate) = own(&name).filter(|_| !places.iter().any(|(part, _)| name.starts_with(part.as_str()))) {
+            places.push((name, rate));
+        }
+    }
+    places
 }
