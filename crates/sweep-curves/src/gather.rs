@@ -6,7 +6,8 @@ use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
 use super::names::{Choice, Target, is_ignorable, is_validation, meaning, names_part};
-use super::printed;
+use super::doubts;
+use super::printed::{self, Records};
 use super::rows::{Place, Row};
 use super::special;
 use super::{ForeignCurve, Problem};
@@ -48,6 +49,8 @@ pub struct Gather {
     raw: Option<Vec<Row>>,
     /// How something was understood, said by a reader.
     notes: Vec<String>,
+    /// What the lines of texts say one by one, each with the beginning of its curves' names.
+    records: Vec<(String, Records)>,
     /// Whether there were results of several trainings, which are no curve.
     has_results: bool,
 }
@@ -116,6 +119,7 @@ impl Gather {
         }
         said.notes.into_iter().for_each(|said| note(&mut self.notes, said));
         self.has_results |= said.are_results;
+        self.records.push((cell.to_owned(), said.records));
         Ok(())
     }
 
@@ -175,7 +179,7 @@ impl Gather {
         }
         let mut notes = self.notes.clone();
         let alone = self.curves.len() == 1;
-        let (mut curves, mut unread) = (Vec::new(), Vec::new());
+        let (mut curves, mut unread, mut found_in) = (Vec::new(), Vec::new(), Vec::new());
         let has_runs = self.curves.iter().any(|(name, _)| name.starts_with("run "));
         for (name, values) in &self.curves {
             let name = match name.as_str() {
@@ -185,6 +189,8 @@ impl Gather {
             };
             let values = special::rewrite(values, choices, &mut notes);
             let found = curve(name, &values, choices, &mut notes);
+            let (found, read) = found.unzip();
+            found_in.extend(read);
             if found.is_none() {
                 unread.extend(curve::measures(&values).map(|measure| format!("{name}: {measure}")));
             }
@@ -200,6 +206,7 @@ impl Gather {
         if curves.is_empty() {
             return Err(if self.has_results { special::results() } else { nothing_known(&names) });
         }
+        doubts::check(&found_in, &self.records, &mut notes);
         without_copies(&mut curves, &mut notes);
         // Another cell of a notebook, or the end of a log: a test after training.
         let is_test = |curve: &ForeignCurve| curve.epochs.len() == 1 && curve.divergence.is_none();

@@ -5,6 +5,7 @@ mod blocks;
 mod labels;
 mod passes;
 mod processes;
+mod record;
 mod reports;
 mod results;
 mod steps;
@@ -26,6 +27,7 @@ use super::special::is_metric;
 use super::yolo::Yolo;
 use super::{names, prefix};
 pub use passes::read;
+pub use record::{Form, Records};
 use processes::of_process;
 use terminal::without_escapes;
 
@@ -134,6 +136,8 @@ pub struct Printed {
     wants_batches: bool,
     /// How something was understood, for people.
     notes: Vec<String>,
+    /// What the lines say one by one, if this is wanted.
+    records: Option<Records>,
 }
 
 impl Printed {
@@ -245,6 +249,9 @@ impl Printed {
         }
         self.planned = line.epochs.or(self.planned);
         self.tell_apart(&mut line);
+        if let Some(records) = &mut self.records {
+            records.line(text, &line, redrawn);
+        }
         if line.decimal_commas {
             self.note("commas were read as decimal marks");
         }

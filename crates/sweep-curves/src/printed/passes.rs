@@ -1,7 +1,7 @@
 //! Reads a whole text, a second time where its end shows that it is not what it seemed to be.
 
 use super::labels::Labels;
-use super::{Printed, Row, is_metric, of_process};
+use super::{Printed, Records, Row, is_metric, of_process};
 
 /// The rows of a text, and how it was understood.
 pub struct Said {
@@ -9,11 +9,14 @@ pub struct Said {
     pub notes: Vec<String>,
     /// Whether the numbers are results of several trainings, and no curve.
     pub are_results: bool,
+    /// What the lines say one by one.
+    pub records: Records,
 }
 
 /// Reads what a script printed.
 pub fn read(text: &str) -> Said {
     let pass = |mut printed: Printed| {
+        printed.records = Some(Records::default());
         let mut rows: Vec<Row> = text.split('\n').flat_map(|line| printed.line(line)).collect();
         let again = printed.second_thought();
         rows.extend(printed.finish());
@@ -33,7 +36,8 @@ pub fn read(text: &str) -> Said {
         );
         rows.clear();
     }
-    Said { rows, notes, are_results }
+    let records = printed.records.take().unwrap_or_default();
+    Said { rows, notes, are_results, records }
 }
 
 impl Printed {
@@ -89,6 +93,9 @@ impl Printed {
     pub(super) fn finish_processes(&mut self, rows: &mut Vec<Row>) {
         for (process, printed) in &mut self.processes {
             rows.extend(printed.finish().into_iter().map(|row| of_process(process, row)));
+            if let (Some(records), Some(of_process)) = (&mut self.records, printed.records.take()) {
+                records.extend(of_process);
+            }
         }
     }
 

@@ -1,6 +1,6 @@
 //! What is printed at the same time or in the same form: lines of several processes, a second progress bar in an epoch.
 
-use super::{Line, MOST_PROCESSES, Printed, Row, names_part};
+use super::{Line, MOST_PROCESSES, Printed, Records, Row, names_part};
 
 impl Printed {
     /// Keras' `evaluate` after `fit`: another bar in the same epoch, with the same names.
@@ -21,7 +21,8 @@ impl Printed {
     pub(super) fn of_process(&mut self, process: &str, text: &str, redrawn: bool, rows: &mut Vec<Row>) {
         let at = self.processes.iter().position(|(known, _)| known == process).unwrap_or_else(|| {
             if self.processes.len() < MOST_PROCESSES {
-                self.processes.push((process.to_owned(), Printed::for_metric(&self.metric)));
+                let records = self.records.as_ref().map(|_| Records::default());
+                self.processes.push((process.to_owned(), Printed { records, ..Printed::for_metric(&self.metric) }));
             }
             self.processes.len() - 1
         });
