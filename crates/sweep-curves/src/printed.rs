@@ -121,6 +121,8 @@ pub struct Printed {
     is_by_step: bool,
     /// Whether lines about an epoch come at its end, after lines that name only steps.
     closes: bool,
+    /// Whether a line named an epoch.
+    had_place: bool,
     /// Whether values stand before the line that names their epoch.
     trailing: trailing::Order,
     /// What the heading above says of the sets of its lines.
@@ -247,6 +249,7 @@ impl Printed {
             line.step = line.batch.filter(|_| !line.bar);
             line.progress &= line.step.is_none();
         }
+        self.bar_by_step(&mut line, redrawn);
         self.planned = line.epochs.or(self.planned);
         self.tell_apart(&mut line);
         if let Some(records) = &mut self.records {

@@ -1,7 +1,7 @@
 //! Reads a whole text, a second time where its end shows that it is not what it seemed to be.
 
 use super::labels::Labels;
-use super::{Printed, Records, Row, is_metric, of_process};
+use super::{Printed, Records, Row, is_metric, names, of_process};
 
 /// The rows of a text, and how it was understood.
 pub struct Said {
@@ -27,17 +27,32 @@ pub fn read(text: &str) -> Said {
         (printed, rows, _) = pass(again);
     }
     let mut notes = printed.notes();
-    let are_results = printed.blocks.are_results() && rows.iter().all(|row| row.place.epoch.is_none());
+    let are_results = printed.blocks.are_results() && rows.iter().all(|row| row.place.epoch.is_none()) || are_scores(&rows);
     if are_results {
         notes.push(
-            "no line names an epoch, and the scores stand below texts of their own, so they are results of several \
-             trainings and no curve"
+            "no line names an epoch, and the scores stand below texts of their own or are those of a report, so they are \
+             results of several trainings and no curve"
                 .to_owned(),
         );
         rows.clear();
     }
     let records = printed.records.take().unwrap_or_default();
     Said { rows, notes, are_results, records }
+}
+
+/// Whether rows that were only counted have nothing but errors of a regression.
+fn are_scores(rows: &[Row]) -> bool {
+    const ERRORS: [&str; 6] = ["rmse", "mae", "mse", "mape", "r2", "smape"];
+    let is_counted = |row: &Row| row.place.epoch.is_none() && row.place.step.is_some_and(|step| step.fract() == 0.5);
+    let is_error = |name: &str| names::words(name).iter().any(|word| ERRORS.contains(&word.as_str()));
+    let of_validation = |name: &str| super::names_part(name).is_some_and(super::is_validation);
+    let all = |holds: &dyn Fn(&str) -> bool| {
+        let names = || rows.iter().flat_map(|row| &row.values).filter(|(name, _)| is_metric(name));
+        names().next().is_some() && names().all(|(name, _)| holds(name))
+    };
+    rows.len() > 1
+        && rows.iter().all(is_counted)
+        && all(&|name| is_error(name) && !of_validation(name))
 }
 
 impl Printed {

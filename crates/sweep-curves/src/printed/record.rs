@@ -66,7 +66,9 @@ impl Records {
         };
         let form = &mut self.forms[at];
         form.lines += 1;
-        form.is_progress |= redrawn || line.progress || line.bar || line.partial || line.step.is_some() && line.epoch.is_some();
+        let is_done = line.batch.is_some() && line.batch == line.of && !redrawn;
+        let is_part = line.progress || line.bar || line.partial || line.step.is_some() && line.epoch.is_some();
+        form.is_progress |= redrawn || is_part && !is_done;
         for pair in line.pairs.iter().filter(|pair| is_measured(&pair.name)) {
             if self.values == MOST_VALUES {
                 return;
