@@ -1,10 +1,10 @@
 //! Compares curves with the text that they were made of, and says what does not fit. Whatever the reader decided, a curve
 //! with the wrong numbers does not pass without a note.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::gather::{listed, note};
-use super::names::{Target, meaning, names_part};
+use super::names::{Target, meaning};
 use super::printed::Records;
 use super::special;
 
@@ -58,7 +58,10 @@ pub fn check(curves: &[Read], records: &[(String, Records)], notes: &mut Vec<Str
 
 /// Whether a curve is of a part of the file, such as a cell of a notebook.
 fn belongs(curve: &str, part: &str) -> bool {
-    part.is_empty() || curve.is_empty() || curve == part || curve.strip_prefix(part).is_some_and(|rest| rest.starts_with(','))
+    part.is_empty()
+        || curve.is_empty()
+        || curve == part
+        || curve.strip_prefix(part).is_some_and(|rest| rest.starts_with(','))
 }
 
 /// Values that jump between two levels in turn are those of two series.
@@ -75,7 +78,10 @@ fn two_series(curve: &Read, notes: &mut Vec<String>) {
         };
         let turns = values.windows(3).filter(|three| (three[1] - three[0]) * (three[2] - three[1]) < 0.0).count();
         if turns * 10 > 9 * (values.len() - 2) && distances(1) > 4.0 * distances(2) {
-            note(notes, format!("the values of {} jump between two levels in turn; two series may be mixed", used.name));
+            note(
+                notes,
+                format!("the values of {} jump between two levels in turn; two series may be mixed", used.name),
+            );
         }
     }
 }
@@ -95,32 +101,39 @@ fn bits(value: f64) -> u64 {
 
 /// A metric whose values stand in lines of two forms, neither of which has them all.
 fn two_forms(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
+    let mut forms: HashMap<(&str, u64), Vec<usize>> = HashMap::new();
+    for (at, form) in records.forms.iter().enumerate() {
+        for (name, value) in form.values.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)))
+        {
+            let known = forms.entry((name, bits(*value))).or_default();
+            if known.last() != Some(&at) {
+                known.push(at);
+            }
+        }
+    }
     for used in curves.iter().flat_map(|curve| &curve.used).filter(|used| used.values.len() >= MANY) {
-        let values: HashSet<u64> = used.values.iter().copied().map(bits).collect();
-        let of_form = |form: &super::printed::Form| -> HashSet<u64> {
-            let named = form.values.iter().filter(|(name, _)| *name == used.name);
-            named.flat_map(|(_, own)| own.iter().copied().map(bits)).filter(|own| values.contains(own)).collect()
-        };
-        let mut found: Vec<(&str, HashSet<u64>)> =
-            records.forms.iter().map(|form| (form.example.as_str(), of_form(form))).collect();
-        found.sort_by_key(|(_, values)| std::cmp::Reverse(values.len()));
-        let [(first, most), rest @ ..] = &found[..] else { continue };
-        let others: Option<(&str, usize)> = rest
-            .iter()
-            .map(|(example, own)| (*example, own.difference(most).count()))
-            .max_by_key(|(_, count)| *count);
-        if let Some((other, count)) = others.filter(|(_, count)| *count >= FEW && 10 * count > most.len()) {
+        let found: Vec<&Vec<usize>> =
+            used.values.iter().filter_map(|value| forms.get(&(used.name.as_str(), bits(*value)))).collect();
+        let Some((first, count)) = most_common(&found) else { continue };
+        let rest: Vec<&Vec<usize>> = found.into_iter().filter(|known| !known.contains(&first)).collect();
+        if let Some((second, more)) = most_common(&rest).filter(|(_, more)| *more >= FEW && 10 * more > count) {
+            let [first, second] = [first, second].map(|at| records.forms[at].example.as_str());
             let name = &used.name;
             note(
                 notes,
                 format!(
-                    "the values of {name} stand in lines of two forms: {:?} ({}) and {other:?} ({count})",
-                    *first,
-                    most.len()
+                    "the values of {name} stand in lines of two forms: {first:?} ({count}) and {second:?} ({more})"
                 ),
             );
         }
     }
+}
+
+/// The form that most of the values stand in, and how many.
+fn most_common(found: &[&Vec<usize>]) -> Option<(usize, usize)> {
+    let mut counts: HashMap<usize, usize> = HashMap::new();
+    found.iter().flat_map(|known| known.iter()).for_each(|at| *counts.entry(*at).or_default() += 1);
+    counts.into_iter().max_by_key(|(at, count)| (*count, std::cmp::Reverse(*at)))
 }
 
 /// Lines with metrics that no curve has.
@@ -128,15 +141,13 @@ fn left_over(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
     let used: HashSet<u64> =
         curves.iter().flat_map(|curve| &curve.used).flat_map(|used| used.values.iter().copied().map(bits)).collect();
     let told: HashSet<&str> = curves.iter().flat_map(|curve| &curve.unused).map(String::as_str).collect();
-    let said: HashSet<u64> = records.forms.iter().flat_map(|form| &form.values).flat_map(|(_, own)| own).copied().map(bits).collect();
+    let said: HashSet<u64> =
+        records.forms.iter().flat_map(|form| &form.values).flat_map(|(_, own)| own).copied().map(bits).collect();
     let metrics = || curves.iter().flat_map(|curve| &curve.used);
     // The mean of several lines stands in none of them.
-    let is_mean = |name: &str| {
-        metrics().any(|used| {
-            let found = used.values.iter().filter(|value| said.contains(&bits(**value))).count();
-            used.name == name && 2 * found < used.values.len()
-        })
-    };
+    let is_in_none =
+        |used: &&Used| 2 * used.values.iter().filter(|value| said.contains(&bits(**value))).count() < used.values.len();
+    let means: HashSet<&str> = metrics().filter(is_in_none).map(|used| used.name.as_str()).collect();
     let target = |name: &str| match meaning(name).or_else(|| special::stands_for(name)) {
         Some((Target::Metric(at), _)) => Some(at),
         _ => None,
@@ -148,7 +159,11 @@ fn left_over(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
         let is_left = |(name, values): &&(String, Vec<f64>)| {
             let unused = values.iter().filter(|value| !used.contains(&bits(**value))).count();
             let moves = values.iter().any(|value| *value != values[0]);
-            moves && 5 * unused > 4 * values.len() && !told.contains(name.as_str()) && !is_mean(name) && !(form.is_progress && has(name))
+            moves
+                && 5 * unused > 4 * values.len()
+                && !told.contains(name.as_str())
+                && !means.contains(name.as_str())
+                && !(form.is_progress && has(name))
         };
         let left: Vec<&str> = form.values.iter().filter(is_left).map(|(name, _)| name.as_str()).collect();
         if !left.is_empty() {
@@ -161,5 +176,4 @@ fn left_over(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
         let shown = forms[..forms.len().min(QUOTED)].join(", ");
         note(notes, format!("lines with other metrics were left out: {shown}{more}"));
     }
-    let _ = names_part;
 }

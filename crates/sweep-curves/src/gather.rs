@@ -5,8 +5,8 @@ mod curve;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
-use super::names::{Choice, Target, is_ignorable, is_validation, meaning, names_part};
 use super::doubts;
+use super::names::{Choice, Target, is_ignorable, is_validation, meaning, names_part};
 use super::printed::{self, Records};
 use super::rows::{Place, Row};
 use super::special;

@@ -27,8 +27,8 @@ use super::special::is_metric;
 use super::yolo::Yolo;
 use super::{names, prefix};
 pub use passes::read;
-pub use record::{Form, Records};
 use processes::of_process;
+pub use record::Records;
 use terminal::without_escapes;
 
 /// Maximum line length in bytes; a longer line is not a log line. Progress bars that redraw in place are split at

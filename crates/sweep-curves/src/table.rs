@@ -296,7 +296,8 @@ impl<'a> Table<'a> {
         let named = |at: usize| matches!(meaning(&self.names[at]), Some((Target::Curve, _)));
         // The first column has names, and no other tells where in a training a row belongs.
         let is_label = |at: usize| {
-            let is_text = |row: &csv::ByteRecord| row.get(at).is_some_and(|field| text_only(field) && !has_digits(field));
+            let is_text =
+                |row: &csv::ByteRecord| row.get(at).is_some_and(|field| text_only(field) && !has_digits(field));
             at == 0
                 && self.long.is_none()
                 && !self.curves.contains(&at)

@@ -33,7 +33,12 @@ fn find<'a>(target: Target, values: &'a Values, choices: &[Choice]) -> Found<'a>
 }
 
 /// Builds one curve. Returns `None` if none of its names is a metric.
-pub(super) fn curve(name: &str, values: &Values, choices: &[Choice], notes: &mut Vec<String>) -> Option<(ForeignCurve, Read)> {
+pub(super) fn curve(
+    name: &str,
+    values: &Values,
+    choices: &[Choice],
+    notes: &mut Vec<String>,
+) -> Option<(ForeignCurve, Read)> {
     let mut metrics: [Found; METRICS.len()] = std::array::from_fn(|at| find(Target::Metric(at), values, choices));
     metrics.iter().flatten().next()?;
     unsplit_accuracy(&mut metrics, choices, notes);
@@ -83,7 +88,8 @@ pub(super) fn curve(name: &str, values: &Values, choices: &[Choice], notes: &mut
     let unused = unused(values, &metrics, choices);
     let doubtful: Vec<String> = unused.iter().filter(|name| is_doubtful(name, values, &metrics)).cloned().collect();
     let may_be_validation = special::may_be_validation(&doubtful, metrics[0].is_some());
-    let (once, unused): (Vec<String>, Vec<String>) = unused.into_iter().partition(|name| epochs.len() >= CURVE && values[name].len() == 1);
+    let (once, unused): (Vec<String>, Vec<String>) =
+        unused.into_iter().partition(|name| epochs.len() >= CURVE && values[name].len() == 1);
     let found = metrics.iter().enumerate().filter_map(|(at, found)| Some((at, (*found)?)));
     let used = found.map(|(metric, (name, points))| Used {
         name: name.to_owned(),

@@ -27,7 +27,8 @@ pub fn read(text: &str) -> Said {
         (printed, rows, _) = pass(again);
     }
     let mut notes = printed.notes();
-    let are_results = printed.blocks.are_results() && rows.iter().all(|row| row.place.epoch.is_none()) || are_scores(&rows);
+    let are_results =
+        printed.blocks.are_results() && rows.iter().all(|row| row.place.epoch.is_none()) || are_scores(&rows);
     if are_results {
         notes.push(
             "no line names an epoch, and the scores stand below texts of their own or are those of a report, so they are \
@@ -50,9 +51,7 @@ fn are_scores(rows: &[Row]) -> bool {
         let names = || rows.iter().flat_map(|row| &row.values).filter(|(name, _)| is_metric(name));
         names().next().is_some() && names().all(|(name, _)| holds(name))
     };
-    rows.len() > 1
-        && rows.iter().all(is_counted)
-        && all(&|name| is_error(name) && !of_validation(name))
+    rows.len() > 1 && rows.iter().all(is_counted) && all(&|name| is_error(name) && !of_validation(name))
 }
 
 impl Printed {

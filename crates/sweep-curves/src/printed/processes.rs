@@ -7,10 +7,13 @@ impl Printed {
     pub(super) fn tell_apart(&mut self, line: &mut Line) {
         let total = *self.total.get_or_insert(line.total.unwrap_or_default());
         if line.total.is_some_and(|own| total > 0.0 && own != total) {
+            let mut renamed = false;
             for pair in line.pairs.iter_mut().filter(|pair| names_part(&pair.name).is_none()) {
-                pair.name = format!("eval {}", pair.name);
+                (pair.name, renamed) = (format!("eval {}", pair.name), true);
             }
-            self.note("the second progress bar of an epoch was taken for the validation set");
+            if renamed {
+                self.note("the second progress bar of an epoch was taken for the validation set");
+            }
         }
         if total == 0.0 {
             self.total = None;

@@ -86,7 +86,12 @@ impl Printed {
     /// Whether the first line that names an epoch says that the second one begins, below the values of the first.
     fn lacks_first_line(&self, line: &Line, measures: bool) -> bool {
         let has_values = self.whole && self.values.iter().any(|value| is_metric(&value.name));
-        line.epoch == Some(2.0) && !measures && has_values && self.epoch.is_none() && self.step.is_none() && !self.had_table
+        line.epoch == Some(2.0)
+            && !measures
+            && has_values
+            && self.epoch.is_none()
+            && self.step.is_none()
+            && !self.had_table
     }
 
     /// The order of the log, at a line that names an epoch.
