@@ -133,9 +133,8 @@ pub struct Printed {
     blocks: blocks::Blocks,
     /// The fold that the lines belong to, and its first training run.
     part_of_log: Option<(String, u32)>,
-    /// Whether batches whose lines have validation are evaluations within an epoch, and whether there are some.
+    /// Whether batches whose lines have validation are evaluations within an epoch.
     by_batch: bool,
-    wants_batches: bool,
     /// How something was understood, for people.
     notes: Vec<String>,
     /// What the lines say one by one, if this is wanted.
@@ -236,7 +235,6 @@ impl Printed {
             return;
         }
         let mut line = self.parsed(text);
-        self.labels.line(text, line.pairs.iter().map(|pair| pair.name.clone()).filter(|name| is_metric(name)));
         let fold = labels::fold(text).filter(|_| line.epoch.is_none());
         let has_metric = line.pairs.iter().any(|pair| is_metric(&pair.name));
         if let Some(fold) = fold.as_ref().filter(|_| !has_metric) {

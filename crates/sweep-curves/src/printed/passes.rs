@@ -88,7 +88,8 @@ impl Printed {
 
     /// A reader that takes the models of a log apart, or the evaluations within an epoch.
     pub(super) fn finer(&self) -> Option<Printed> {
-        let labels = self.labels.several();
+        let records = self.records.as_ref()?;
+        let labels = records.models();
         if !labels.is_empty() {
             let names = labels.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
             let mut printed = Printed { labels: Labels::known(labels), ..Printed::for_metric(&self.metric) };
@@ -96,7 +97,7 @@ impl Printed {
                 .note(&format!("the names before `epoch` tell trainings apart ({names}); each is a curve of its own"));
             return Some(printed);
         }
-        (self.wants_batches && !self.by_batch).then(|| Printed {
+        (records.evaluates_within && !self.by_batch).then(|| Printed {
             by_batch: true,
             trailing: self.trailing,
             ..Printed::for_metric(&self.metric)
@@ -111,17 +112,5 @@ impl Printed {
                 records.extend(of_process);
             }
         }
-    }
-
-    /// Whether a line of the same epoch and of another batch has other numbers of the validation set.
-    pub(super) fn evaluates_within(&self, line: &super::Line) -> bool {
-        let of_validation = |name: &str| super::names_part(name).is_some_and(super::is_validation);
-        let plain = || line.pairs.iter().filter(|pair| is_metric(&pair.name) && !pair.running);
-        let has_both = plain().any(|pair| of_validation(&pair.name)) && plain().any(|pair| !of_validation(&pair.name));
-        line.epoch.is_some()
-            && line.batch.is_some()
-            && line.epoch == self.epoch
-            && has_both
-            && plain().any(|pair| self.values.iter().any(|known| known.name == pair.name && known.sum != pair.value))
     }
 }

@@ -4,7 +4,8 @@
 use std::collections::{BTreeSet, HashMap};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
-use super::{Line, is_metric};
+use super::labels::Labels;
+use super::{Line, is_metric, is_validation, names_part};
 use crate::scan::{Token, scan};
 use crate::{names, special};
 
@@ -32,18 +33,25 @@ pub struct Form {
 }
 
 /// The forms of a text's lines, and the epochs that they name.
-#[derive(Debug, Clone, Default)]
+#[derive(Debug, Default)]
 pub struct Records {
     pub forms: Vec<Form>,
     /// The epochs, as the bits of non-negative numbers, which have the order of the numbers.
     pub epochs: BTreeSet<u64>,
+    /// Whether batches of the same epoch have evaluations of their own.
+    pub evaluates_within: bool,
     known: HashMap<u64, usize>,
     values: usize,
+    labels: Labels,
+    /// The last evaluation beside a batch, and its epoch.
+    evaluation: (f64, Vec<(String, f64)>),
 }
 
 impl Records {
     /// Adds a line.
     pub fn line(&mut self, text: &str, line: &Line, redrawn: bool) {
+        self.labels.line(text, line.pairs.iter().map(|pair| pair.name.clone()).filter(|name| is_metric(name)));
+        self.evaluation(line);
         let measures = line.pairs.iter().any(|pair| is_measured(&pair.name));
         if let Some(epoch) = line.epoch.filter(|epoch| *epoch >= 0.0 && (measures || line.alone)) {
             if self.epochs.len() < MOST_EPOCHS {
@@ -79,6 +87,23 @@ impl Records {
                 None => form.values.push((pair.name.clone(), vec![pair.value])),
             }
         }
+    }
+
+    /// The names of models that stand before the epochs, each of which has epochs of its own.
+    pub fn models(&self) -> Vec<String> {
+        self.labels.several()
+    }
+
+    /// Looks for a line of the same epoch and of another batch, with other numbers of both sets.
+    fn evaluation(&mut self, line: &Line) {
+        let of_validation = |name: &str| names_part(name).is_some_and(is_validation);
+        let plain = || line.pairs.iter().filter(|pair| is_metric(&pair.name) && !pair.running);
+        let has_both = plain().any(|pair| of_validation(&pair.name)) && plain().any(|pair| !of_validation(&pair.name));
+        let Some(epoch) = line.epoch.filter(|_| line.batch.is_some() && has_both) else { return };
+        let (before, known) = &self.evaluation;
+        let changes = |(name, value): &(String, f64)| plain().any(|pair| pair.name == *name && pair.value != *value);
+        self.evaluates_within |= *before == epoch && known.iter().any(changes);
+        self.evaluation = (epoch, plain().map(|pair| (pair.name.clone(), pair.value)).collect());
     }
 
     /// Adds the lines of another part of the text.

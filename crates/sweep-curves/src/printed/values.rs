@@ -27,7 +27,6 @@ impl Printed {
             self.settled = !drawn_again;
         }
         self.whole |= !line.pairs.is_empty() && !line.partial;
-        self.wants_batches |= self.evaluates_within(line);
         self.drawn |= line.bar && line.epoch.is_some();
         let of_validation = |name: &str| names_part(name).is_some_and(is_validation);
         if self.began_unvalidated && self.drawn && line.bar && line.pairs.iter().any(|pair| of_validation(&pair.name)) {
