@@ -89,15 +89,19 @@ impl Gather {
         };
         let fallback = Place { epoch: None, step: Some(self.rows as f64) };
         let place = if row.place == Place::default() { fallback } else { row.place };
-        let (last, run) = self.courses.entry(course).or_insert((place, 1));
+        let (last, run) = self.courses.entry(course).or_insert((Place::default(), 1));
         let back = |now: Option<f64>, before: Option<f64>| now.zip(before).is_some_and(|(now, before)| now < before);
         let goes_back = match (place.epoch, last.epoch) {
             (Some(_), Some(_)) => back(place.epoch, last.epoch),
             (None, None) => back(place.step, last.step),
             _ => false,
         };
-        *run += u32::from(goes_back);
-        *last = place;
+        // Numbers that came before the training, which were only counted, do not tell where it is.
+        let is_counted = place.epoch.is_none() && place.step.is_some_and(|step| step.fract() != 0.0);
+        if !is_counted || row.has_any() {
+            *run += u32::from(goes_back);
+            *last = place;
+        }
         let curve = match *run {
             1 => Cow::Borrowed(row.curve.as_str()),
             run if row.curve.is_empty() => Cow::Owned(format!("run {run}")),

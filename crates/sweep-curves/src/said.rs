@@ -288,4 +288,13 @@ fn reports_of_results_are_no_curves() {
     assert!(refusal(board).contains("another Agent"), "{}", refusal(board));
     let sites: String = (1..5).map(|n| format!("- Site {n} winter: RMSE 6.8{n}, MAE 4.2{n}\n")).collect();
     assert!(refusal(&sites).contains("results of several trainings"), "{}", refusal(&sites));
+    let models = r#"[{"accuracy": 0.6, "model_key": "lstm"}, {"accuracy": 0.3, "model_key": "tree"}]"#;
+    assert!(refusal(models).contains("another model_key"), "{}", refusal(models));
+}
+
+#[test]
+fn numbers_before_the_first_step_begin_no_run() {
+    let steps = "Utils.hpp: 12\nUtils.hpp: 13\nstep:0/9 val_loss:0.9 val_bpb:0.5\nstep:1/9 train_loss:0.8\nstep:2/9 val_loss:0.7 val_bpb:0.4\n";
+    let (found, notes, _) = read_text("file", steps);
+    assert_eq!(found.matches(';').count(), 0, "{found} {notes:?}");
 }

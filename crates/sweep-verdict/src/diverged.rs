@@ -65,9 +65,9 @@ pub fn find(view: &View) -> Option<Finding> {
 
 /// The loss of a classification, beside which accuracy is measured, falls far below zero. No cross-entropy can.
 fn below_zero(view: &View) -> Option<Finding> {
-    view.train_accuracy.as_ref().or(view.val_accuracy.as_ref())?;
+    let has_accuracy = view.train_accuracy.is_some() || view.val_accuracy.is_some() || view.unusable.is_some();
     let loss = view.train_loss.as_ref().or(view.val_loss.as_ref())?;
-    if loss.end() > BELOW_ZERO || loss.end() >= loss.values[0] {
+    if !has_accuracy || loss.end() > BELOW_ZERO || loss.end() >= loss.values[0] {
         return None;
     }
     let headline = format!(
