@@ -15,6 +15,7 @@ mod terminal;
 mod trailing;
 mod values;
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -136,6 +137,8 @@ pub struct Printed {
     part_of_log: Option<(String, u32)>,
     /// Whether batches whose lines have validation are evaluations within an epoch.
     by_batch: bool,
+    /// Forms of lines that report on batches, although they do not say so.
+    batches: HashSet<u64>,
     /// How something was understood, for people.
     notes: Vec<String>,
     /// What the lines say one by one, if this is wanted.
@@ -243,6 +246,7 @@ impl Printed {
             line.step = line.batch.filter(|_| !line.bar);
             line.progress &= line.step.is_none();
         }
+        line.progress |= !self.batches.is_empty() && line.epoch.is_none() && self.batches.contains(&record::form(text));
         self.bar_by_step(&mut line, redrawn);
         self.planned = line.epochs.or(self.planned);
         self.tell_apart(&mut line);

@@ -298,3 +298,11 @@ fn numbers_before_the_first_step_begin_no_run() {
     let (found, notes, _) = read_text("file", steps);
     assert_eq!(found.matches(';').count(), 0, "{found} {notes:?}");
 }
+
+#[test]
+fn lines_that_stand_several_times_in_each_epoch_are_those_of_batches() {
+    let epoch = |n: u32, at: f64| {
+        format!("INFO:root:train epoch: {n}\ncount: 0, loss:{at}: \ncount: 50, loss:2: \ncount: 90, loss:3: \n")
+    };
+    assert_reads_so(&(epoch(0, 4.0) + &epoch(1, 1.0)), "3 - - -, 2 - - -");
+}

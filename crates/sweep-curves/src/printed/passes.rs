@@ -1,6 +1,7 @@
 //! Reads a whole text, a second time where its end shows that it is not what it seemed to be.
 
 use super::labels::Labels;
+use super::trailing::Order;
 use super::{Printed, Records, Row, is_metric, names, of_process};
 
 /// The rows of a text, and how it was understood.
@@ -86,8 +87,8 @@ impl Printed {
         true
     }
 
-    /// A reader that takes the models of a log apart, or the evaluations within an epoch.
-    pub(super) fn finer(&self) -> Option<Printed> {
+    /// A reader that takes the models of a log apart, or the evaluations or batches within an epoch.
+    pub(super) fn finer(&self, trailing: Order) -> Option<Printed> {
         let records = self.records.as_ref()?;
         let labels = records.models();
         if !labels.is_empty() {
@@ -97,9 +98,11 @@ impl Printed {
                 .note(&format!("the names before `epoch` tell trainings apart ({names}); each is a curve of its own"));
             return Some(printed);
         }
-        (records.evaluates_within && !self.by_batch).then(|| Printed {
-            by_batch: true,
-            trailing: self.trailing,
+        let batches = records.batches();
+        (records.evaluates_within || !batches.is_empty()).then(|| Printed {
+            by_batch: records.evaluates_within,
+            batches,
+            trailing,
             ..Printed::for_metric(&self.metric)
         })
     }

@@ -1,11 +1,11 @@
 //! What a text's lines say one by one, before anything is decided about epochs, sets, or runs. Lines of the same form are
 //! counted together, so that the curves can be compared with them.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::labels::Labels;
-use super::{Line, is_metric, is_validation, names_part};
+use super::{Line, Target, is_metric, is_validation, names_part};
 use crate::scan::{Token, scan};
 use crate::{names, special};
 
@@ -14,6 +14,8 @@ const MOST_FORMS: usize = 1000;
 const MOST_VALUES: usize = 2_000_000;
 /// Maximum number of epochs that are kept.
 const MOST_EPOCHS: usize = 1_000_000;
+/// Lines an epoch from which on they are those of batches.
+const OFTEN: usize = 3;
 /// Number of pieces that a form is made of. What follows is the same in lines that begin alike.
 const PIECES: usize = 60;
 /// Number of characters of a line that is quoted.
@@ -28,6 +30,10 @@ pub struct Form {
     pub lines: usize,
     /// Whether they report on a part of an epoch.
     pub is_progress: bool,
+    /// In how many epochs they stand, and the last of them by [`Records::turn`].
+    turns: usize,
+    turn: usize,
+    names_epochs: bool,
     /// Their metrics by name, with all values.
     pub values: Vec<(String, Vec<f64>)>,
 }
@@ -43,6 +49,9 @@ pub struct Records {
     known: HashMap<u64, usize>,
     values: usize,
     labels: Labels,
+    /// How often lines named another epoch than the line before, and the last one.
+    turn: usize,
+    epoch: Option<f64>,
     /// The last evaluation beside a batch, and its epoch.
     evaluation: (f64, Vec<(String, f64)>),
 }
@@ -52,6 +61,9 @@ impl Records {
     pub fn line(&mut self, text: &str, line: &Line, redrawn: bool) {
         self.labels.line(text, line.pairs.iter().map(|pair| pair.name.clone()).filter(|name| is_metric(name)));
         self.evaluation(line);
+        if line.epoch.is_some() && line.epoch != self.epoch {
+            (self.epoch, self.turn) = (line.epoch, self.turn + 1);
+        }
         let measures = line.pairs.iter().any(|pair| is_measured(&pair.name));
         if let Some(epoch) = line.epoch.filter(|epoch| *epoch >= 0.0 && (measures || line.alone)) {
             if self.epochs.len() < MOST_EPOCHS {
@@ -74,6 +86,9 @@ impl Records {
         };
         let form = &mut self.forms[at];
         form.lines += 1;
+        form.turns += usize::from(form.lines == 1 || form.turn != self.turn);
+        form.turn = self.turn;
+        form.names_epochs |= line.epoch.is_some();
         let is_done = line.batch.is_some() && line.batch == line.of && !redrawn;
         let is_part = line.progress || line.bar || line.partial || line.step.is_some() && line.epoch.is_some();
         form.is_progress |= redrawn || is_part && !is_done;
@@ -92,6 +107,19 @@ impl Records {
     /// The names of models that stand before the epochs, each of which has epochs of its own.
     pub fn models(&self) -> Vec<String> {
         self.labels.several()
+    }
+
+    /// Forms of lines that stand several times in each of several epochs and give the training loss: those of batches.
+    pub fn batches(&self) -> HashSet<u64> {
+        let of_training = |name: &str| matches!(names::meaning(name), Some((Target::Metric(0), _)));
+        let is_batch = |form: &Form| {
+            form.turns > 1
+                && form.lines >= OFTEN * form.turns
+                && !form.is_progress
+                && !form.names_epochs
+                && form.values.iter().any(|(name, _)| of_training(name))
+        };
+        self.known.iter().filter(|(_, at)| is_batch(&self.forms[**at])).map(|(key, _)| *key).collect()
     }
 
     /// Looks for a line of the same epoch and of another batch, with other numbers of both sets.
@@ -118,7 +146,7 @@ fn is_measured(name: &str) -> bool {
 }
 
 /// What is left of a line without its numbers.
-fn form(text: &str) -> u64 {
+pub fn form(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
     for token in scan(text).into_iter().take(PIECES) {
         match token {

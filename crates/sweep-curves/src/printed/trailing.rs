@@ -34,18 +34,18 @@ impl Printed {
     /// A reader that takes the log in the other order, if its end shows that the order was not the one it seemed to be. To be
     /// asked before the end.
     pub fn second_thought(&self) -> Option<Printed> {
-        if let Some(finer) = self.finer() {
-            return Some(finer);
-        }
         let metrics = || self.values.iter().filter(|value| is_metric(&value.name));
         let trailing = match self.trailing {
             // The validation set was measured once more than there are epochs, so the network was not trained at first.
-            Order::LikelyAbove if metrics().next().is_some() && metrics().all(of_validation) => Order::SurelyBelow,
+            Order::LikelyAbove if metrics().next().is_some() && metrics().all(of_validation) => {
+                Some(Order::SurelyBelow)
+            }
             // Nothing stands below the last epoch.
-            Order::LikelyBelow if self.epoch.is_some() && self.values.is_empty() => Order::Above,
-            _ => return None,
+            Order::LikelyBelow if self.epoch.is_some() && self.values.is_empty() => Some(Order::Above),
+            _ => None,
         };
-        Some(Printed { trailing, ..Printed::for_metric(&self.metric) })
+        self.finer(trailing.unwrap_or(self.trailing))
+            .or_else(|| Some(Printed { trailing: trailing?, ..Printed::for_metric(&self.metric) }))
     }
 
     /// Takes a line that names an epoch whose values came before it. Returns whether it is one.
