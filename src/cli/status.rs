@@ -280,7 +280,7 @@ fn reasons(history: &History, search: &Search, standing: &Standing) -> String {
                 "idle: its trainer is loading, or its GPU already runs as many trials as memory and throughput allow"
                     .into()
             }
-            (None, None) => "idle: its trainer is loading, or the slot was given up".into(),
+            (None, None) => "idle: its trainer is loading, or the slot can no longer be used".into(),
         };
         // One line is enough for the idle slots of a GPU with the same reason.
         let device = slot.split('.').next().unwrap_or_default();
@@ -292,9 +292,11 @@ fn reasons(history: &History, search: &Search, standing: &Standing) -> String {
         let reason = match &trial.last_fault {
             Some(fault) if trial.crowded => format!("waits for a device of its own; {fault}"),
             Some(fault) => format!("waits for a free slot to retry; {fault}"),
-            None if trial.postponed > 0 => "its program left before it was done, and is started again later".into(),
+            None if trial.postponed > 0 => {
+                "its program exited before it was done, and will be started again later".into()
+            }
             None => match &trial.unsaved {
-                Some(reason) => format!("waits for a free slot; nothing shows that it saved a checkpoint: {reason}"),
+                Some(reason) => format!("waits for a free slot; it may not have saved a checkpoint: {reason}"),
                 None => "saved, waits for a free slot".into(),
             },
         };

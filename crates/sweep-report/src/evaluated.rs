@@ -1,4 +1,4 @@
-//! What the best configuration says about validation and test images, in sentences.
+//! Describes the predictions of the best configuration on validation and test images.
 
 use std::path::PathBuf;
 use std::time::SystemTime;
@@ -14,7 +14,7 @@ const NAMED: usize = 5;
 /// Maximum number of classes whose confusion matrix is shown. `confusion.csv` has it for any number.
 const MOST_CLASSES: usize = 30;
 
-/// What the report shows of the best configuration's images.
+/// What the report shows about the best configuration's predictions.
 #[derive(Debug)]
 pub struct Evaluated {
     pub evaluation: Evaluation,
@@ -113,7 +113,7 @@ fn tests(evaluation: &Evaluation) -> Vec<String> {
     let mut lines: Vec<String> = evaluation.tests.iter().filter_map(test).collect();
     match (lines.is_empty(), evaluation.tested_before) {
         (true, _) => {}
-        (false, 0) => lines.push("No other configuration was tested, and nothing was chosen by these images.".into()),
+        (false, 0) => lines.push("These images were not used to choose the best configuration.".into()),
         (false, before) => lines.push(format!(
             "Before it, {before} other configurations of this sweep were tested on the same images, because the sweep \
              was extended. The test accuracy is therefore somewhat optimistic."
@@ -176,7 +176,7 @@ mod tests {
         };
         let expected = [
             "Trial 0007 classifies 91% of 100 test images correctly (95% interval 83.8% to 95.2%).",
-            "No other configuration was tested, and nothing was chosen by these images.",
+            "These images were not used to choose the best configuration.",
             "Trial 0007 classifies 91% of 100 validation images correctly. The mean over the classes (balanced \
              accuracy) is 55%. Lowest: dog (10%).",
             "Most often confused: dog as cat (9 of 10). All counts are in `confusion.csv`.",

@@ -46,7 +46,7 @@ const drawOverview = () => {
   $("counts").textContent = counts;
   $("failure").textContent = overview.failure ?? "";
   $("left").textContent = state === "complete" ? "done" : left ? `${state === "running" ? "" : "would take "}about ${left}` : "not known yet";
-  $("hourly").textContent = hourly === null ? "" : `${hourly < 1000 ? significant(hourly, 3) : count(Number(hourly.toPrecision(3)))} trials an hour`;
+  $("hourly").textContent = hourly === null ? "" : `${hourly < 1000 ? significant(hourly, 3) : count(Number(hourly.toPrecision(3)))} trials per hour`;
   $("best").replaceChildren(...(best ? [el("a", { href: `#trial-${best.trial}` }, `trial ${padded(best.trial)}`), `: ${overview.metric.words} ${best.value} at epoch ${best.epoch}`] : [state === "complete" ? "no trial has a result" : "no trial has ended with a result yet"]));
   $("settings").textContent = [best?.settings, overview.target].filter(Boolean).join(". ");
   $("ties").replaceChildren(...prose(insight?.ties ?? ""));
@@ -132,8 +132,8 @@ const drawCurves = () => {
   const filtered = table.isFiltered();
   chart.set({ curves: drawn, band: filtered ? null : band, metric });
   const all = rows.filter(one => one.epochs > 0).length;
-  const which = all === 0 ? "" : drawn.length < all ? `${filtered ? "The best of the trials that match" : "Those under way and the best"}, ${count(drawn.length)} of ${count(all)} trials, are drawn.` : `${count(all)} ${all === 1 ? "trial" : "trials"}.`;
-  const open = drawn.some(curve => curve.dash) ? "Dashed: under way. " : "";
+  const which = all === 0 ? "" : drawn.length < all ? `${count(drawn.length)} of ${count(all)} trials are drawn: ${filtered ? "the best of those that match the filter" : "those that have not ended, and the best"}.` : `${count(all)} ${all === 1 ? "trial" : "trials"}.`;
+  const open = drawn.some(curve => curve.dash) ? "Dashed: not ended yet. " : "";
   const spread = band && !filtered ? ` The bands contain 90% and 50% of all ${count(band.trials)} trials at each epoch, and the line in them is the median.` : "";
   const cut = chart.cut !== null && chart.cut !== undefined ? ` The axis is cut: values reach ${said(chart.cut, metric)}.` : "";
   $("drawn").replaceChildren(`${which} ${open}`, ...best.flatMap(id => [el("a", { href: `#trial-${id}`, class: HIGHLIGHTS[at(id)] }, padded(id)), " "]), best.length > 1 ? "are the best." : best.length ? "is among the best." : "", spread, cut);

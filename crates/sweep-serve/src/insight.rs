@@ -1,4 +1,4 @@
-//! What takes long to compute: findings, ties, effects, charts, and how the curves of many trials are spread. Pure.
+//! Slow computations: findings, ties, effects, charts, and the spread of the curves of many trials. Pure.
 
 use std::collections::BTreeMap;
 use std::time::SystemTime;
@@ -79,7 +79,7 @@ pub fn insight(spec: &Spec, history: &History, evaluated: Option<Evaluated>) -> 
     }
 }
 
-/// The confusion matrix of the best trial, and whether there is a picture of the worst images.
+/// The confusion matrix of the best trial, and whether there is an image of the worst predictions.
 fn confusion(evaluated: &Evaluated) -> Value {
     let matrix = evaluated.matrix();
     let matrix =
@@ -87,7 +87,7 @@ fn confusion(evaluated: &Evaluated) -> Value {
     json!({"matrix": matrix, "worst": evaluated.worst.is_some()})
 }
 
-/// An SVG that follows the page into the dark.
+/// Returns an SVG that follows the dark mode of the page.
 fn darkened(svg: &str, style: &str) -> String {
     match svg.find("<svg").and_then(|start| svg[start..].find('>').map(|end| start + end + 1)) {
         Some(end) => format!("{}{style}{}", &svg[..end], &svg[end..]),
@@ -98,8 +98,8 @@ fn darkened(svg: &str, style: &str) -> String {
 /// Number of ended trials and of extensions.
 type Progress = (usize, usize);
 
-/// What an analysis depends on: it is repeated when this changes. The best trial is evaluated after the last trial has
-/// ended.
+/// What an analysis depends on. The analysis is repeated when this changes. The best trial is evaluated after the last
+/// trial has ended.
 pub type Occasion = (Progress, Option<SystemTime>);
 
 /// How far a sweep is.

@@ -32,14 +32,14 @@ pub struct Sweep {
     answers: Mutex<Answers>,
 }
 
-/// What is known of a sweep.
+/// What is known about a sweep.
 #[derive(Debug)]
 pub struct State {
     /// Increases with every change.
     pub version: u64,
     /// The sweep file.
     pub spec: Spec,
-    /// The state that the journal adds up to.
+    /// The state after all entries of the journal.
     pub history: History,
     /// Number of trials by the sweep file. `None` if the search has no end.
     pub total: Option<u64>,
@@ -53,7 +53,7 @@ pub struct State {
     pub insight: Arc<Insight>,
 }
 
-/// What viewers are told in a version. Many viewers ask the same, and share one copy.
+/// Answers to viewers for one version of the state. Many viewers ask the same, and share one copy.
 #[derive(Debug, Default)]
 struct Answers {
     version: u64,
@@ -95,12 +95,12 @@ impl Sweep {
         })
     }
 
-    /// The state, locked against changes while it is looked at.
+    /// The state, locked against changes while it is read.
     pub fn state(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().expect("no view panics while it holds the state")
     }
 
-    /// Takes in what was added to the journal since the last call.
+    /// Reads what was added to the journal since the last call.
     pub fn advance(&self) {
         let mut follower = self.follower.lock().expect("reading a journal does not panic");
         let held = sweep_store::held(&self.layout);
@@ -174,7 +174,7 @@ impl Sweep {
 }
 
 impl State {
-    /// Begins a version in which these trials, or all of them, look different.
+    /// Begins a new version of the state, in which these trials, or all of them, have changed.
     fn changed(&mut self, trials: Option<&Vec<TrialId>>) {
         self.version += 1;
         let State { version, spec, history, held, rows, insight, .. } = self;

@@ -55,7 +55,7 @@ impl Template {
     }
 }
 
-/// Gathers what stands for a name where it is not set: the literals of the references that it leads.
+/// Collects the values that are used if a name is not set: the literals of the references that begin with the name.
 fn literals(value: &Value, name: &str, found: &mut Vec<Value>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| literals(item, name, found)),
