@@ -207,6 +207,9 @@ impl Gather {
         if has_runs && curves.len() > 1 {
             notes.push("the epoch goes back, so the file has several runs; each is a curve of its own".to_owned());
         }
+        if curves.len() > 1 && self.curves.iter().any(|(name, _)| name.contains(", run ")) {
+            notes.push("an epoch or step goes back within a part of the file, so the part has several runs".to_owned());
+        }
         if curves.is_empty() {
             return Err(if self.has_results { special::results() } else { nothing_known(&names) });
         }

@@ -360,6 +360,7 @@ impl Printed {
         if self.epoch.is_none() && !line.bar && measures && line.step.is_some() && !self.closes {
             if line.step < self.step {
                 self.fit += 1;
+                self.note("the step goes back, so the file has several runs; each is a curve of its own");
             }
             self.before_first_step(&line, rows);
             self.step = line.step;
