@@ -563,7 +563,7 @@ fn tutorials() -> Vec<Case> {
             "a noisy validation loss that ends a fifth above its best",
             of(Task::Unknown),
             course(20, |t| {
-                let back = 0.05 * (t - 8.0).max(0.0).min(4.0) / 4.0;
+                let back = 0.05 * (t - 8.0).clamp(0.0, 4.0) / 4.0;
                 [
                     Some(0.2 + 0.3 * (-t / 4.0).exp()),
                     NO,

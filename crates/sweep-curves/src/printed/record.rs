@@ -65,10 +65,10 @@ impl Records {
             (self.epoch, self.turn) = (line.epoch, self.turn + 1);
         }
         let measures = line.pairs.iter().any(|pair| is_measured(&pair.name));
-        if let Some(epoch) = line.epoch.filter(|epoch| *epoch >= 0.0 && (measures || line.alone)) {
-            if self.epochs.len() < MOST_EPOCHS {
-                self.epochs.insert(epoch.ceil().to_bits());
-            }
+        if let Some(epoch) = line.epoch.filter(|epoch| *epoch >= 0.0 && (measures || line.alone))
+            && self.epochs.len() < MOST_EPOCHS
+        {
+            self.epochs.insert(epoch.ceil().to_bits());
         }
         if !measures {
             return;
