@@ -5,8 +5,9 @@ mod curve;
 use std::borrow::Cow;
 use std::collections::{BTreeMap, HashMap};
 
+use super::doubts;
 use super::names::{Choice, Target, is_ignorable, is_validation, meaning, names_part};
-use super::printed;
+use super::printed::{self, Records};
 use super::rows::{Place, Row};
 use super::special;
 use super::{ForeignCurve, Problem};
@@ -48,6 +49,8 @@ pub struct Gather {
     raw: Option<Vec<Row>>,
     /// How something was understood, said by a reader.
     notes: Vec<String>,
+    /// What the lines of texts say one by one, each with the beginning of its curves' names.
+    records: Vec<(String, Records)>,
     /// Whether there were results of several trainings, which are no curve.
     has_results: bool,
 }
@@ -86,15 +89,19 @@ impl Gather {
         };
         let fallback = Place { epoch: None, step: Some(self.rows as f64) };
         let place = if row.place == Place::default() { fallback } else { row.place };
-        let (last, run) = self.courses.entry(course).or_insert((place, 1));
+        let (last, run) = self.courses.entry(course).or_insert((Place::default(), 1));
         let back = |now: Option<f64>, before: Option<f64>| now.zip(before).is_some_and(|(now, before)| now < before);
         let goes_back = match (place.epoch, last.epoch) {
             (Some(_), Some(_)) => back(place.epoch, last.epoch),
             (None, None) => back(place.step, last.step),
             _ => false,
         };
-        *run += u32::from(goes_back);
-        *last = place;
+        // Numbers that came before the training, which were only counted, do not tell where it is.
+        let is_counted = place.epoch.is_none() && place.step.is_some_and(|step| step.fract() != 0.0);
+        if !is_counted || row.has_any() {
+            *run += u32::from(goes_back);
+            *last = place;
+        }
         let curve = match *run {
             1 => Cow::Borrowed(row.curve.as_str()),
             run if row.curve.is_empty() => Cow::Owned(format!("run {run}")),
@@ -116,6 +123,7 @@ impl Gather {
         }
         said.notes.into_iter().for_each(|said| note(&mut self.notes, said));
         self.has_results |= said.are_results;
+        self.records.push((cell.to_owned(), said.records));
         Ok(())
     }
 
@@ -175,7 +183,7 @@ impl Gather {
         }
         let mut notes = self.notes.clone();
         let alone = self.curves.len() == 1;
-        let (mut curves, mut unread) = (Vec::new(), Vec::new());
+        let (mut curves, mut unread, mut found_in) = (Vec::new(), Vec::new(), Vec::new());
         let has_runs = self.curves.iter().any(|(name, _)| name.starts_with("run "));
         for (name, values) in &self.curves {
             let name = match name.as_str() {
@@ -185,6 +193,8 @@ impl Gather {
             };
             let values = special::rewrite(values, choices, &mut notes);
             let found = curve(name, &values, choices, &mut notes);
+            let (found, read) = found.unzip();
+            found_in.extend(read);
             if found.is_none() {
                 unread.extend(curve::measures(&values).map(|measure| format!("{name}: {measure}")));
             }
@@ -197,9 +207,13 @@ impl Gather {
         if has_runs && curves.len() > 1 {
             notes.push("the epoch goes back, so the file has several runs; each is a curve of its own".to_owned());
         }
+        if curves.len() > 1 && self.curves.iter().any(|(name, _)| name.contains(", run ")) {
+            notes.push("an epoch or step goes back within a part of the file, so the part has several runs".to_owned());
+        }
         if curves.is_empty() {
             return Err(if self.has_results { special::results() } else { nothing_known(&names) });
         }
+        doubts::check(&found_in, &self.records, &mut notes);
         without_copies(&mut curves, &mut notes);
         // Another cell of a notebook, or the end of a log: a test after training.
         let is_test = |curve: &ForeignCurve| curve.epochs.len() == 1 && curve.divergence.is_none();

@@ -2,10 +2,12 @@
 //! Face's `trainer_state.json`, and mmcv's logs. Python writes NaN and Infinity, which JSON does not allow; they are
 //! accepted.
 
+use std::collections::HashSet;
+
 use serde_json::{Map, Value};
 
 use super::gather::{Gather, with_part};
-use super::names::{Target, meaning, names_part};
+use super::names::{Target, meaning, names_part, words};
 use super::rows::{Place, Row};
 use super::{Problem, python};
 
@@ -80,6 +82,12 @@ fn output(value: &Value) -> Option<String> {
 pub fn rows(value: &Value) -> Result<Vec<Row>, Problem> {
     match value {
         Value::Array(rows) => {
+            if let Some(key) = comparison(rows) {
+                let what = format!(
+                    "its rows are not epochs of one training: each has another {key}, and no key counts epochs"
+                );
+                return Err(Problem::new(what).hint("give the curve of one training"));
+            }
             let objects = rows.iter().enumerate().filter_map(|(at, row)| Some((at, row.as_object()?)));
             Ok(objects.filter_map(|(at, row)| object_row(at, row)).collect())
         }
@@ -97,6 +105,22 @@ pub fn rows(value: &Value) -> Result<Vec<Row>, Problem> {
         }
         _ => Err(Problem::new("it is neither an object nor a list")),
     }
+}
+
+/// The key by which objects differ that are results of several models, if they are: `model`, with another text in each.
+fn comparison(rows: &[Value]) -> Option<&str> {
+    const KEYS: [&str; 8] = ["model", "name", "method", "config", "experiment", "algorithm", "classifier", "variant"];
+    let counts = |key: &String| matches!(meaning(key), Some((Target::Epoch | Target::Step, _)));
+    let objects: Vec<&Map<String, Value>> = rows.iter().map(Value::as_object).collect::<Option<_>>()?;
+    if objects.len() < 2 || objects.iter().any(|row| row.keys().any(counts)) {
+        return None;
+    }
+    let differs = |key: &&String| {
+        let texts: Option<HashSet<&str>> = objects.iter().map(|row| row.get(*key)?.as_str()).collect();
+        words(key).iter().any(|word| KEYS.contains(&word.as_str()))
+            && texts.is_some_and(|texts| texts.len() == objects.len())
+    };
+    objects[0].keys().find(differs).map(String::as_str)
 }
 
 /// The rows of `catboost_training.json`, whose metrics are named apart from their values.

@@ -7,6 +7,7 @@
 
 mod cells;
 mod clock;
+mod doubts;
 mod events;
 mod expression;
 mod format;

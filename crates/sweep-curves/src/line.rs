@@ -51,6 +51,8 @@ pub struct Line {
     pub step: Option<f64>,
     /// The batch that it names by a fraction alone: `[10/500]`.
     pub batch: Option<f64>,
+    /// The number of batches in that fraction.
+    pub of: Option<f64>,
     /// The number of steps of a progress bar, with which the line begins: `10/10 [====]`.
     pub total: Option<f64>,
     /// Whether it reports on a part of an epoch: a batch, or a progress bar.

@@ -2,9 +2,11 @@
 //! with or without progress bars and color, tables as fastai prints them, boosting rounds, and handwritten loops.
 
 mod blocks;
+mod epochs;
 mod labels;
 mod passes;
 mod processes;
+mod record;
 mod reports;
 mod results;
 mod steps;
@@ -13,6 +15,7 @@ mod terminal;
 mod trailing;
 mod values;
 
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -27,6 +30,7 @@ use super::yolo::Yolo;
 use super::{names, prefix};
 pub use passes::read;
 use processes::of_process;
+pub use record::Records;
 use terminal::without_escapes;
 
 /// Maximum line length in bytes; a longer line is not a log line. Progress bars that redraw in place are split at
@@ -119,6 +123,8 @@ pub struct Printed {
     is_by_step: bool,
     /// Whether lines about an epoch come at its end, after lines that name only steps.
     closes: bool,
+    /// Whether a line named an epoch.
+    had_place: bool,
     /// Whether values stand before the line that names their epoch.
     trailing: trailing::Order,
     /// What the heading above says of the sets of its lines.
@@ -129,11 +135,14 @@ pub struct Printed {
     blocks: blocks::Blocks,
     /// The fold that the lines belong to, and its first training run.
     part_of_log: Option<(String, u32)>,
-    /// Whether batches whose lines have validation are evaluations within an epoch, and whether there are some.
+    /// Whether batches whose lines have validation are evaluations within an epoch.
     by_batch: bool,
-    wants_batches: bool,
+    /// Forms of lines that report on batches, although they do not say so.
+    batches: HashSet<u64>,
     /// How something was understood, for people.
     notes: Vec<String>,
+    /// What the lines say one by one, if this is wanted.
+    records: Option<Records>,
 }
 
 impl Printed {
@@ -230,21 +239,20 @@ impl Printed {
             return;
         }
         let mut line = self.parsed(text);
-        self.labels.line(text, line.pairs.iter().map(|pair| pair.name.clone()).filter(|name| is_metric(name)));
-        let fold = labels::fold(text).filter(|_| line.epoch.is_none());
         let has_metric = line.pairs.iter().any(|pair| is_metric(&pair.name));
-        if let Some(fold) = fold.as_ref().filter(|_| !has_metric) {
-            self.begins_fold(fold.clone(), rows);
-        }
-        if !has_metric {
-            self.blocks.text(text);
-        }
+        let fold = labels::fold(text).filter(|_| line.epoch.is_none());
+        self.between(text, fold.as_deref(), has_metric, rows);
         if self.by_batch && line.epoch.is_some() && line.step.is_none() {
             line.step = line.batch.filter(|_| !line.bar);
             line.progress &= line.step.is_none();
         }
+        line.progress |= !self.batches.is_empty() && line.epoch.is_none() && self.batches.contains(&record::form(text));
+        self.bar_by_step(&mut line, redrawn);
         self.planned = line.epochs.or(self.planned);
         self.tell_apart(&mut line);
+        if let Some(records) = &mut self.records {
+            records.line(text, &line, redrawn);
+        }
         if line.decimal_commas {
             self.note("commas were read as decimal marks");
         }
@@ -286,6 +294,16 @@ impl Printed {
         self.place((line, text, redrawn), measures, rows);
         if has_metric {
             self.blocks.value(fold.as_deref());
+        }
+    }
+
+    /// Looks at a line that has no metric: it may name a fold, or stand between scores.
+    fn between(&mut self, text: &str, fold: Option<&str>, has_metric: bool, rows: &mut Vec<Row>) {
+        if let Some(fold) = fold.filter(|_| !has_metric) {
+            self.begins_fold(fold.to_owned(), rows);
+        }
+        if !has_metric {
+            self.blocks.text(text);
         }
     }
 
@@ -342,6 +360,7 @@ impl Printed {
         if self.epoch.is_none() && !line.bar && measures && line.step.is_some() && !self.closes {
             if line.step < self.step {
                 self.fit += 1;
+                self.note("the step goes back, so the file has several runs; each is a curve of its own");
             }
             self.before_first_step(&line, rows);
             self.step = line.step;
@@ -360,86 +379,11 @@ impl Printed {
         self.take(&line, text, redrawn);
     }
 
-    /// Handles a line that names an epoch. Returns whether the line's values belong to the training: a line that refers to
-    /// an earlier epoch does not.
-    fn enters(&mut self, number: f64, line: &Line, rows: &mut Vec<Row>) -> bool {
-        let mut number = number;
-        if line.alone {
-            number += self.header_lag;
-            self.header = Some(number);
-        } else if self.header.take() == Some(0.0) && number == 1.0 && self.values.is_empty() {
-            // `EPOCH: 0` above `Epoch [1/50]`.
-            (self.header_lag, self.epoch) = (self.header_lag + 1.0, None);
-        }
-        match self.epoch {
-            Some(before) if number == before && !line.alone => return true,
-            // `val epoch: 3` below `train epoch: 3`.
-            Some(before) if number == before && line.heading.is_some() && line.heading != self.section => {
-                self.section = line.heading;
-                return true;
-            }
-            // A run that was resumed prints the same again. A remark on an earlier epoch does not.
-            Some(before) if number < before && !line.alone && self.says_as_much(line) => {
-                self.hand_over(rows);
-                self.fit += 1;
-                self.note("the epoch goes back, so the file has several runs; each is a curve of its own");
-            }
-            Some(before) if number <= before && number > 1.0 && !line.alone => return false,
-            // A line about an epoch whose values came before, in lines without a number.
-            Some(before) if number <= before => {
-                self.hand_over(rows);
-                self.fit += 1;
-                if number > 1.0 {
-                    self.note("the epoch goes back, so the file has several runs; each is a curve of its own");
-                }
-            }
-            None if self.values.is_empty() => {}
-            _ => self.hand_over(rows),
-        }
-        let section = line.heading.filter(|_| line.alone);
-        (self.epoch, self.section, self.total) = (Some(number), section, None);
-        true
-    }
-
-    /// Whether a line has all metrics of the epoch under way.
-    fn says_as_much(&self, line: &Line) -> bool {
-        if !self.of_line.is_empty() {
-            return self.of_line.iter().all(|name| line.pairs.iter().any(|pair| pair.name == *name));
-        }
-        let is_metric = |name: &str| matches!(meaning(name), Some((Target::Metric(_), _)));
-        let mut known = self.values.iter().filter(|value| is_metric(&value.name)).peekable();
-        known.peek().is_some() && known.all(|value| line.pairs.iter().any(|pair| pair.name == value.name))
-    }
-
     /// Gives a line's metrics as a row.
     fn own_row(&mut self, line: &Line, rows: &mut Vec<Row>) {
         let place = Place { epoch: line.epoch, step: line.step.or(self.step) };
         let values = line.pairs.iter().map(|pair| (pair.name.clone(), pair.value)).collect();
         rows.push(Row { curve: self.curve(), place, values });
-    }
-
-    /// Reads a table of two sets, whose rows are metrics: `accuracy | 0.9 | 0.8` below `Training | Validation`. Returns
-    /// whether the line is a part of one.
-    fn side_by_side(&mut self, text: &str) -> bool {
-        let cells: Vec<&str> = text.rsplit(" - ").next().unwrap_or_default().split('|').map(str::trim).collect();
-        if let [.., one, other] = cells[..]
-            && let (Some(one), Some(other)) = (names::is_part(one), names::is_part(other))
-        {
-            self.beside = Some([one, other]);
-            return true;
-        }
-        let (Some(sets), [name, values @ ..]) = (self.beside, &cells[..]) else { return false };
-        if values.len() != sets.len() || name.is_empty() {
-            return false;
-        }
-        for (set, value) in sets.iter().zip(values) {
-            if let Some(value) = cells::number(value, false) {
-                let name = format!("{set} {name}");
-                self.values.push(Value { name, sum: value, count: 1.0, final_value: true, came_often: false });
-                (self.whole, self.news, self.settled) = (true, true, true);
-            }
-        }
-        true
     }
 
     fn hand_over(&mut self, rows: &mut Vec<Row>) {

@@ -220,3 +220,89 @@ fn scores_below_the_name_of_their_set_and_losses_of_a_model_are_read() {
     let lists = r#"{"coil_train_losses": [0.9, 0.7, 0.6], "coil_val_losses": [1, 0.9, 0.8], "best_val_loss": 0.8}"#;
     assert_says(lists, "0.9 - 1 -, 0.7 - 0.9 -, 0.6 - 0.8 -", "coil_val_losses was taken for the validation loss");
 }
+
+#[test]
+fn what_does_not_fit_the_lines_is_said() {
+    let lines = |n: u32| {
+        format!(
+            "Epoch {n}: train loss 0.{n}\nScore of the run: accuracy on held-out users is 0.8{n}\nUser loss: 0.3{n}\n"
+        )
+    };
+    let left: String = (1..8).map(lines).collect::<String>() + "Epoch 3: train loss 0.9, saved\n";
+    let (_, notes, unused) = read_text("file", &left);
+    let said = notes.iter().any(|note| note.contains("other metrics were left out"))
+        || unused.iter().any(|name| name.contains("User"));
+    assert!(said, "{notes:?} {unused:?}");
+    let two = |n: u32, loss: f64| format!("Epoch {n}: loss {loss}\n");
+    let mixed: String = (1..13).map(|n| two(n, if n % 2 == 0 { 0.9 } else { 0.2 } - 0.001 * f64::from(n))).collect();
+    assert!(read_text("file", &mixed).1.iter().any(|note| note.contains("between two levels in turn")), "{mixed}");
+    let noisy: String = (1..13).map(|n| two(n, 0.5 + 0.01 * f64::from(n * 7 % 5))).collect();
+    assert!(read_text("file", &noisy).1.is_empty(), "{noisy}");
+    let forms: String = (1..9).map(|n| two(n, 0.1 * f64::from(n))).collect::<String>()
+        + &(9..17).map(|n| format!("[phase two] epoch = {n}; loss = 0.5{n}\n")).collect::<String>();
+    assert!(read_text("file", &forms).1.iter().any(|note| note.contains("lines of two forms")), "{forms}");
+}
+
+#[test]
+fn a_log_that_lacks_its_first_line_has_all_epochs() {
+    let bar = |loss: f64| format!("9/9 [====] - 1s - loss: {loss} - val_loss: 1.5\n");
+    let epochs: String = (1..5).map(|n| bar(1.0 / f64::from(n)) + &format!("Epoch {}/5\n", n + 1)).collect();
+    let log = epochs + &bar(0.2) + "{'accuracy': 0.8, 'f1_score': 0.7}\n";
+    let expected = "1 - 1.5 -, 0.5 - 1.5 -, 0.3333 - 1.5 -, 0.25 - 1.5 -, 0.2 - 1.5 -";
+    assert_says(&log, expected, "were taken for epoch 1");
+}
+
+#[test]
+fn bars_count_steps_or_epochs_and_never_replace_the_line_of_an_epoch() {
+    let step = |n: u32, loss: f64| {
+        format!(
+            "Training [==  ] {n}0.0% {n}00/1000 | 4.6 it/s | ETA: 9.8 s | loss={loss} | validation_loss=1.5\nSaved {n}00\n"
+        )
+    };
+    assert_says(
+        &(step(2, 0.9) + &step(4, 0.7) + &step(6, 0.6)),
+        "0.9 - 1.5 -, 0.7 - 1.5 -, 0.6 - 1.5 -",
+        "counts steps",
+    );
+    let run = |loss: f64| format!("Epochs: 100%|####| 50/50 [08:05<00:00, 10.29it/s, Loss={loss}]\n");
+    assert_says(&(run(0.9) + &run(0.7)), "0.9 - - -, 0.7 - - -", "no line names an epoch");
+    let epoch = |n: u32, loss: f64| {
+        format!(
+            "Epoch {n}:\nloss={loss}, accuracy=0.5,\nval_loss=1.5\n 50%|##  | 1/2 [00:01<00:01, 6.6batch/s, accuracy=0.1, loss=7]\n"
+        )
+    };
+    assert_reads_so(&(epoch(1, 0.9) + &epoch(2, 0.7)), "0.9 0.5 1.5 -, 0.7 0.5 1.5 -");
+}
+
+#[track_caller]
+fn assert_reads_so(text: &str, expected: &str) {
+    let (found, notes, unused) = read_text("file", text);
+    assert_eq!(found, expected, "{notes:?} {unused:?}\n{text}");
+}
+
+#[test]
+fn reports_of_results_are_no_curves() {
+    let rows = "Target,MAE,MSE,R2\nweight,1.5,2.5,0.8\nload,2.5,3.5,0.7\nmean,2.0,3.0,0.75\n";
+    assert!(refusal(rows).contains("another Target"), "{}", refusal(rows));
+    let board = "Agent,ELO,Wins,Losses\nRandom,1644,508,292\nNeural,1399,193,167\n";
+    assert!(refusal(board).contains("another Agent"), "{}", refusal(board));
+    let sites: String = (1..5).map(|n| format!("- Site {n} winter: RMSE 6.8{n}, MAE 4.2{n}\n")).collect();
+    assert!(refusal(&sites).contains("results of several trainings"), "{}", refusal(&sites));
+    let models = r#"[{"accuracy": 0.6, "model_key": "lstm"}, {"accuracy": 0.3, "model_key": "tree"}]"#;
+    assert!(refusal(models).contains("another model_key"), "{}", refusal(models));
+}
+
+#[test]
+fn numbers_before_the_first_step_begin_no_run() {
+    let steps = "Utils.hpp: 12\nUtils.hpp: 13\nstep:0/9 val_loss:0.9 val_bpb:0.5\nstep:1/9 train_loss:0.8\nstep:2/9 val_loss:0.7 val_bpb:0.4\n";
+    let (found, notes, _) = read_text("file", steps);
+    assert_eq!(found.matches(';').count(), 0, "{found} {notes:?}");
+}
+
+#[test]
+fn lines_that_stand_several_times_in_each_epoch_are_those_of_batches() {
+    let epoch = |n: u32, at: f64| {
+        format!("INFO:root:train epoch: {n}\ncount: 0, loss:{at}: \ncount: 50, loss:2: \ncount: 90, loss:3: \n")
+    };
+    assert_reads_so(&(epoch(0, 4.0) + &epoch(1, 1.0)), "3 - - -, 2 - - -");
+}

@@ -207,6 +207,11 @@ fn text_only(field: &[u8]) -> bool {
     std::str::from_utf8(field).is_ok_and(|text| !text.is_empty() && number(text, false).is_none())
 }
 
+/// Whether a field may be a date or a time, or the name of a file that is numbered.
+fn has_digits(field: &[u8]) -> bool {
+    field.first().is_some_and(u8::is_ascii_digit)
+}
+
 /// The columns of a table by what they mean.
 struct Table<'a> {
     names: &'a [String],
@@ -289,8 +294,22 @@ impl<'a> Table<'a> {
         let is_kind = |name: &String| KINDS.contains(&name.to_lowercase().replace([' ', '-'], "_").as_str());
         let is_set = |name: &String| SETTINGS.contains(&name.to_lowercase().replace([' ', '-'], "_").as_str());
         let named = |at: usize| matches!(meaning(&self.names[at]), Some((Target::Curve, _)));
+        // The first column has names, and no other tells where in a training a row belongs.
+        let is_label = |at: usize| {
+            let is_text =
+                |row: &csv::ByteRecord| row.get(at).is_some_and(|field| text_only(field) && !has_digits(field));
+            at == 0
+                && self.long.is_none()
+                && !self.curves.contains(&at)
+                && self.split != Some(at)
+                && 2 * values(at).len() > records.len()
+                && records.iter().filter(|row| is_text(row)).count() * 10 > 8 * records.len()
+        };
         let differs = |at: &usize| {
             let many = values(*at).len();
+            if is_label(*at) && self.epoch.is_none() && self.step.is_none() {
+                return true;
+            }
             is_set(&self.names[*at]) && many > 1
                 || named(*at) && many == records.len()
                 || is_kind(&self.names[*at])

@@ -553,6 +553,48 @@ fn tutorials() -> Vec<Case> {
             &[Overfit, Underfit, Stuck, StillImproving],
         ),
         case(
+            "a network whose loss does not move",
+            of(Task::Unknown),
+            course(30, |t| [Some(0.97 - 0.0004 * t), NO, Some(0.965 + 0.0005 * chance(t, 31.0)), NO]),
+            &[Underfit, Stuck],
+            &[GoodFit],
+        ),
+        case(
+            "a noisy validation loss that ends a fifth above its best",
+            of(Task::Unknown),
+            course(20, |t| {
+                let back = 0.05 * (t - 8.0).clamp(0.0, 4.0) / 4.0;
+                [
+                    Some(0.2 + 0.3 * (-t / 4.0).exp()),
+                    NO,
+                    Some(0.22 + back + 0.3 * (-t / 3.0).exp() + 0.012 * chance(t, 32.0)),
+                    NO,
+                ]
+            }),
+            &[Overfit, Unstable],
+            &[GoodFit],
+        ),
+        case(
+            "a loss that rose late and comes back",
+            of(Task::Unknown),
+            losses(
+                &[
+                    0.54, 0.37, 0.40, 0.45, 0.43, 0.46, 0.41, 0.36, 0.35, 0.35, 0.34, 0.31, 0.13, 0.09, 0.09, 0.09,
+                    0.08, 0.1, 0.09, 0.08, 0.1, 0.28, 0.42, 0.39, 0.31, 0.19,
+                ],
+                &[],
+            ),
+            &[Unvalidated, Unstable],
+            &[Worsening, GoodFit],
+        ),
+        case(
+            "a loss without a floor beside an accuracy",
+            of(Task::Unknown),
+            course(10, |t| both([-300.0 * t * t, 0.19], [-900.0 * t * t, 0.01])),
+            &[Diverged],
+            &[GoodFit, StillImproving],
+        ),
+        case(
             "one softmax unit for two classes",
             of(Task::Images),
             course(10, |t| both([0.0, 0.5003 + 0.0002 * chance(t, 19.0)], [0.0, 0.5])),

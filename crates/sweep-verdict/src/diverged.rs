@@ -19,6 +19,9 @@ const LEARNED: f64 = 0.8;
 /// second has fallen back to guessing.
 const GUESSING: [f64; 2] = [0.8, 0.97];
 
+/// A loss below this is no cross-entropy. One that is computed from probabilities instead of their logarithms is above −1.
+const BELOW_ZERO: f64 = -10.0;
+
 /// Returns where the curve diverged, and what diverged.
 pub fn find(view: &View) -> Option<Finding> {
     let advice = [Advice::CheckTask, Advice::LowerLearningRate, Advice::ClipGradients];
@@ -32,6 +35,9 @@ pub fn find(view: &View) -> Option<Finding> {
                 .evidence("step", Unit::Epoch, step.map(|step| step as f64))
                 .advice(advice),
         );
+    }
+    if let Some(finding) = below_zero(view) {
+        return Some(finding);
     }
     let loss = view.train_loss.as_ref()?;
     let (start, best, end) = (loss.values[0], loss.best_level(), loss.end());
@@ -54,6 +60,25 @@ pub fn find(view: &View) -> Option<Finding> {
             .evidence("lowest training loss", Unit::Loss, best)
             .evidence("training loss at the end", Unit::Loss, end)
             .advice(advice),
+    )
+}
+
+/// The loss of a classification, beside which accuracy is measured, falls far below zero. No cross-entropy can.
+fn below_zero(view: &View) -> Option<Finding> {
+    let has_accuracy = view.train_accuracy.is_some() || view.val_accuracy.is_some() || view.unusable.is_some();
+    let loss = view.train_loss.as_ref().or(view.val_loss.as_ref())?;
+    if !has_accuracy || loss.end() > BELOW_ZERO || loss.end() >= loss.values[0] {
+        return None;
+    }
+    let headline = format!(
+        "Training has no floor: its loss fell to {}, and a cross-entropy cannot be negative. The labels are probably not \
+         between 0 and 1, or the loss expects another output.",
+        Unit::Loss.text(loss.end())
+    );
+    Some(
+        Finding::new(Name::Diverged, Severity::Severe, headline)
+            .evidence("training loss at the end", Unit::Loss, loss.end())
+            .advice([Advice::CheckTask, Advice::CheckData]),
     )
 }
 

@@ -2,11 +2,69 @@
 
 use super::finding::Unit;
 use super::finding::number;
+use super::series::Series;
 use super::view::View;
 use super::{Advice, Finding, Name, Severity};
 
 /// A gap between the accuracies below this is not worth a number.
 const CLOSE: f64 = 0.03;
+
+/// A loss that falls by less than this share of its first value has hardly moved, if there are this many values.
+const HARDLY: f64 = 0.03;
+const LEAST_VALUES: usize = 5;
+/// An accuracy that gains this much shows that something was learned.
+const LEARNED: f64 = 0.03;
+/// A validation loss that ends this many times as high as its best is no good fit, whatever its noise.
+const ABOVE_BEST: f64 = 1.15;
+
+/// Returns what speaks against a good fit, although no rule found a problem.
+pub fn objection(view: &View) -> Option<Finding> {
+    unmoved(view).or_else(|| above_best(view))
+}
+
+/// No loss moves, and no accuracy does.
+fn unmoved(view: &View) -> Option<Finding> {
+    let losses = || view.train_loss.iter().chain(&view.val_loss);
+    let still = |loss: &Series| loss.values[0] - loss.best_level() < HARDLY * loss.values[0].abs();
+    let moves =
+        |accuracy: &Series| accuracy.best_level() - accuracy.values[0] >= LEARNED || accuracy.end() > 1.0 - LEARNED;
+    let loss = losses().next().filter(|loss| loss.len() >= LEAST_VALUES)?;
+    if !losses().all(still) || view.train_accuracy.iter().chain(&view.val_accuracy).any(moves) {
+        return None;
+    }
+    let [first, best] = [loss.values[0], loss.best_level()].map(|value| Unit::Loss.text(value));
+    let headline = format!(
+        "Training hardly moves: its loss was {first} in the first epoch, and {best} at best. Either everything was \
+         learned in the first epoch, or nothing is."
+    );
+    Some(
+        Finding::new(Name::Underfit, Severity::Mild, headline)
+            .evidence("first loss", Unit::Loss, loss.values[0])
+            .evidence("best loss", Unit::Loss, loss.best_level())
+            .advice([Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::DefaultAdam]),
+    )
+}
+
+/// Validation ends far above its best, within noise or not.
+fn above_best(view: &View) -> Option<Finding> {
+    let val = view.val_loss.as_ref().filter(|val| val.len() >= LEAST_VALUES && view.val_accuracy.is_none())?;
+    let (best, end) = (val.best_level(), val.end());
+    if best <= 0.0 || end < ABOVE_BEST * best {
+        return None;
+    }
+    let headline = format!(
+        "Validation loss ends at {}, and was {} at best (epoch {}). It is too noisy to tell whether it gets worse.",
+        Unit::Loss.text(end),
+        Unit::Loss.text(best),
+        val.epochs[val.best()]
+    );
+    Some(
+        Finding::new(Name::Unstable, Severity::Mild, headline)
+            .evidence("lowest validation loss", Unit::Loss, best)
+            .evidence("validation loss at the end", Unit::Loss, end)
+            .advice([Advice::LowerLearningRate, Advice::LargerBatch]),
+    )
+}
 
 /// Returns the finding that is used if there are only notes.
 pub fn finding(view: &View) -> Finding {

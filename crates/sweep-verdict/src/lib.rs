@@ -108,7 +108,7 @@ fn found(view: &View) -> Vec<Finding> {
     }
     let mut findings: Vec<Finding> = RULES.iter().filter_map(|rule| rule(view)).collect();
     if findings.iter().all(|finding| finding.severity == Severity::Note) {
-        findings.insert(0, good_fit::finding(view));
+        findings.insert(0, good_fit::objection(view).unwrap_or_else(|| good_fit::finding(view)));
     }
     findings
 }

@@ -16,6 +16,8 @@ const SIGMAS: f64 = 6.0;
 const LOST: f64 = 0.30;
 /// Shares of the gain from which on the finding is clear, and severe. A loss above its start has lost all of it.
 const LOST_SCALE: [f64; 2] = [0.5, 1.0];
+/// Share of the rise below which a loss at the end is coming back.
+const COMES_BACK: f64 = 0.5;
 /// A value this many times as large as all before it, and as the end, is an explosion.
 const EXPLODED: f64 = 100.0;
 
@@ -57,7 +59,9 @@ fn rise(loss: &Series) -> Option<Finding> {
 fn still_rising(loss: &Series) -> bool {
     let after = &loss.smooth[loss.best().min(loss.len() - 2)..];
     let rises = after.windows(2).filter(|pair| pair[1] > pair[0]).count();
-    2 * rises >= after.len() - 1
+    let peak = after.iter().copied().fold(f64::NEG_INFINITY, f64::max);
+    let comes_back = after[after.len() - 1] - loss.best_level() < COMES_BACK * (peak - loss.best_level());
+    2 * rises >= after.len() - 1 && !comes_back
 }
 
 /// An explosion from which training came back, so that its end shows nothing of it.

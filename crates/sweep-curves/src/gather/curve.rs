@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, HashSet};
 
 use super::{CURVE, Found, Points, Values, listed, note};
 use crate::clock::Clock;
+use crate::doubts::{Read, Used};
 use crate::names::{Choice, Target, is_ignorable, is_validation, meaning, names_part};
 use crate::{Divergence, ForeignCurve, special};
 use sweep_core::trial::{EpochMetrics, METRICS};
@@ -32,7 +33,12 @@ fn find<'a>(target: Target, values: &'a Values, choices: &[Choice]) -> Found<'a>
 }
 
 /// Builds one curve. Returns `None` if none of its names is a metric.
-pub(super) fn curve(name: &str, values: &Values, choices: &[Choice], notes: &mut Vec<String>) -> Option<ForeignCurve> {
+pub(super) fn curve(
+    name: &str,
+    values: &Values,
+    choices: &[Choice],
+    notes: &mut Vec<String>,
+) -> Option<(ForeignCurve, Read)> {
     let mut metrics: [Found; METRICS.len()] = std::array::from_fn(|at| find(Target::Metric(at), values, choices));
     metrics.iter().flatten().next()?;
     unsplit_accuracy(&mut metrics, choices, notes);
@@ -82,15 +88,24 @@ pub(super) fn curve(name: &str, values: &Values, choices: &[Choice], notes: &mut
     let unused = unused(values, &metrics, choices);
     let doubtful: Vec<String> = unused.iter().filter(|name| is_doubtful(name, values, &metrics)).cloned().collect();
     let may_be_validation = special::may_be_validation(&doubtful, metrics[0].is_some());
-    let (once, unused) = unused.into_iter().partition(|name| epochs.len() >= CURVE && values[name].len() == 1);
-    (!epochs.is_empty() || divergence.is_some()).then(|| ForeignCurve {
+    let (once, unused): (Vec<String>, Vec<String>) =
+        unused.into_iter().partition(|name| epochs.len() >= CURVE && values[name].len() == 1);
+    let found = metrics.iter().enumerate().filter_map(|(at, found)| Some((at, (*found)?)));
+    let used = found.map(|(metric, (name, points))| Used {
         name: name.to_owned(),
-        epochs,
-        divergence,
-        unused,
-        once,
-        may_be_validation,
-    })
+        metric,
+        values: points.iter().map(|(_, value)| *value).collect(),
+        shown: epochs.iter().filter_map(|epoch| epoch.get(METRICS[metric])).collect(),
+    });
+    let read = Read {
+        name: name.to_owned(),
+        epochs: epochs.len(),
+        names_epochs: matches!(clock, Clock::Epochs { .. }),
+        used: used.collect(),
+        unused: unused.iter().chain(&once).cloned().collect(),
+    };
+    let curve = ForeignCurve { name: name.to_owned(), epochs, divergence, unused, once, may_be_validation };
+    (!curve.epochs.is_empty() || curve.divergence.is_some()).then_some((curve, read))
 }
 
 /// Whether a metric has a single value beside a curve, such as that of a test after training.

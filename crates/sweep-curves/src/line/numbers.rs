@@ -25,7 +25,9 @@ impl Parser<'_> {
                 self.line.progress = true;
                 return self.end_of_place();
             } else {
-                self.line.batch = self.line.batch.or(Some(a));
+                if self.line.batch.is_none() {
+                    (self.line.batch, self.line.of) = (Some(a), Some(b));
+                }
                 self.line.progress = true;
                 return;
             }

@@ -1,7 +1,8 @@
 //! Reads a whole text, a second time where its end shows that it is not what it seemed to be.
 
 use super::labels::Labels;
-use super::{Printed, Row, is_metric, of_process};
+use super::trailing::Order;
+use super::{Printed, Records, Row, is_metric, names, of_process};
 
 /// The rows of a text, and how it was understood.
 pub struct Said {
@@ -9,11 +10,14 @@ pub struct Said {
     pub notes: Vec<String>,
     /// Whether the numbers are results of several trainings, and no curve.
     pub are_results: bool,
+    /// What the lines say one by one.
+    pub records: Records,
 }
 
 /// Reads what a script printed.
 pub fn read(text: &str) -> Said {
     let pass = |mut printed: Printed| {
+        printed.records = Some(Records::default());
         let mut rows: Vec<Row> = text.split('\n').flat_map(|line| printed.line(line)).collect();
         let again = printed.second_thought();
         rows.extend(printed.finish());
@@ -24,16 +28,31 @@ pub fn read(text: &str) -> Said {
         (printed, rows, _) = pass(again);
     }
     let mut notes = printed.notes();
-    let are_results = printed.blocks.are_results() && rows.iter().all(|row| row.place.epoch.is_none());
+    let are_results =
+        printed.blocks.are_results() && rows.iter().all(|row| row.place.epoch.is_none()) || are_scores(&rows);
     if are_results {
         notes.push(
-            "no line names an epoch, and the scores stand below texts of their own, so they are results of several \
-             trainings and no curve"
+            "no line names an epoch, and the scores stand below texts of their own or are those of a report, so they are \
+             results of several trainings and no curve"
                 .to_owned(),
         );
         rows.clear();
     }
-    Said { rows, notes, are_results }
+    let records = printed.records.take().unwrap_or_default();
+    Said { rows, notes, are_results, records }
+}
+
+/// Whether rows that were only counted have nothing but errors of a regression.
+fn are_scores(rows: &[Row]) -> bool {
+    const ERRORS: [&str; 6] = ["rmse", "mae", "mse", "mape", "r2", "smape"];
+    let is_counted = |row: &Row| row.place.epoch.is_none() && row.place.step.is_some_and(|step| step.fract() == 0.5);
+    let is_error = |name: &str| names::words(name).iter().any(|word| ERRORS.contains(&word.as_str()));
+    let of_validation = |name: &str| super::names_part(name).is_some_and(super::is_validation);
+    let all = |holds: &dyn Fn(&str) -> bool| {
+        let names = || rows.iter().flat_map(|row| &row.values).filter(|(name, _)| is_metric(name));
+        names().next().is_some() && names().all(|(name, _)| holds(name))
+    };
+    rows.len() > 1 && rows.iter().all(is_counted) && all(&|name| is_error(name) && !of_validation(name))
 }
 
 impl Printed {
@@ -68,9 +87,10 @@ impl Printed {
         true
     }
 
-    /// A reader that takes the models of a log apart, or the evaluations within an epoch.
-    pub(super) fn finer(&self) -> Option<Printed> {
-        let labels = self.labels.several();
+    /// A reader that takes the models of a log apart, or the evaluations or batches within an epoch.
+    pub(super) fn finer(&self, trailing: Order) -> Option<Printed> {
+        let records = self.records.as_ref()?;
+        let labels = records.models();
         if !labels.is_empty() {
             let names = labels.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
             let mut printed = Printed { labels: Labels::known(labels), ..Printed::for_metric(&self.metric) };
@@ -78,9 +98,11 @@ impl Printed {
                 .note(&format!("the names before `epoch` tell trainings apart ({names}); each is a curve of its own"));
             return Some(printed);
         }
-        (self.wants_batches && !self.by_batch).then(|| Printed {
-            by_batch: true,
-            trailing: self.trailing,
+        let batches = records.batches();
+        (records.evaluates_within || !batches.is_empty()).then(|| Printed {
+            by_batch: records.evaluates_within,
+            batches,
+            trailing,
             ..Printed::for_metric(&self.metric)
         })
     }
@@ -89,18 +111,9 @@ impl Printed {
     pub(super) fn finish_processes(&mut self, rows: &mut Vec<Row>) {
         for (process, printed) in &mut self.processes {
             rows.extend(printed.finish().into_iter().map(|row| of_process(process, row)));
+            if let (Some(records), Some(of_process)) = (&mut self.records, printed.records.take()) {
+                records.extend(of_process);
+            }
         }
-    }
-
-    /// Whether a line of the same epoch and of another batch has other numbers of the validation set.
-    pub(super) fn evaluates_within(&self, line: &super::Line) -> bool {
-        let of_validation = |name: &str| super::names_part(name).is_some_and(super::is_validation);
-        let plain = || line.pairs.iter().filter(|pair| is_metric(&pair.name) && !pair.running);
-        let has_both = plain().any(|pair| of_validation(&pair.name)) && plain().any(|pair| !of_validation(&pair.name));
-        line.epoch.is_some()
-            && line.batch.is_some()
-            && line.epoch == self.epoch
-            && has_both
-            && plain().any(|pair| self.values.iter().any(|known| known.name == pair.name && known.sum != pair.value))
     }
 }

@@ -1,16 +1,19 @@
 //! What is printed at the same time or in the same form: lines of several processes, a second progress bar in an epoch.
 
-use super::{Line, MOST_PROCESSES, Printed, Row, names_part};
+use super::{Line, MOST_PROCESSES, Printed, Records, Row, names_part};
 
 impl Printed {
     /// Keras' `evaluate` after `fit`: another bar in the same epoch, with the same names.
     pub(super) fn tell_apart(&mut self, line: &mut Line) {
         let total = *self.total.get_or_insert(line.total.unwrap_or_default());
         if line.total.is_some_and(|own| total > 0.0 && own != total) {
+            let mut renamed = false;
             for pair in line.pairs.iter_mut().filter(|pair| names_part(&pair.name).is_none()) {
-                pair.name = format!("eval {}", pair.name);
+                (pair.name, renamed) = (format!("eval {}", pair.name), true);
             }
-            self.note("the second progress bar of an epoch was taken for the validation set");
+            if renamed {
+                self.note("the second progress bar of an epoch was taken for the validation set");
+            }
         }
         if total == 0.0 {
             self.total = None;
@@ -21,7 +24,8 @@ impl Printed {
     pub(super) fn of_process(&mut self, process: &str, text: &str, redrawn: bool, rows: &mut Vec<Row>) {
         let at = self.processes.iter().position(|(known, _)| known == process).unwrap_or_else(|| {
             if self.processes.len() < MOST_PROCESSES {
-                self.processes.push((process.to_owned(), Printed::for_metric(&self.metric)));
+                let records = self.records.as_ref().map(|_| Records::default());
+                self.processes.push((process.to_owned(), Printed { records, ..Printed::for_metric(&self.metric) }));
             }
             self.processes.len() - 1
         });

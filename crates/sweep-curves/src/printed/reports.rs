@@ -1,6 +1,6 @@
 //! Lines about a network that has been trained so far, among those of training: reports on its classes, and its scores.
 
-use super::{Line, Printed, is_metric, names_part};
+use super::{Line, Printed, Value, is_metric, is_validation, names_part};
 use crate::special::score;
 
 impl Printed {
@@ -31,8 +31,10 @@ impl Printed {
                 .iter()
                 .any(|value| score(&value.name).is_some() && names_part(&value.name).is_none() && !value.final_value);
         let repeats = line.pairs.iter().any(|pair| is_metric(&pair.name) && by_batches(&pair.name));
+        let of_validation = |value: &Value| names_part(&value.name).is_some_and(is_validation);
+        let is_validated = self.values.iter().any(|value| of_validation(value) && is_metric(&value.name));
         let names_no_set = line.pairs.iter().all(|pair| names_part(&pair.name).is_none());
-        if is_bare && has_own_score && repeats && names_no_set {
+        if !is_validated && is_bare && has_own_score && repeats && names_no_set {
             for pair in line.pairs.iter_mut().filter(|pair| by_batches(&pair.name)) {
                 pair.name = format!("val {}", pair.name);
             }

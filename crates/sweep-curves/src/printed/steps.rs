@@ -33,6 +33,17 @@ impl Printed {
         self.is_by_step
     }
 
+    /// A progress bar over the whole training that is printed with each evaluation counts steps: `50% 500/1000 | val_loss=0.4`.
+    pub(super) fn bar_by_step(&self, line: &mut Line, redrawn: bool) {
+        let of_validation = |pair: &super::super::line::Pair| names_part(&pair.name).is_some_and(is_validation);
+        let evaluates = line.pairs.iter().any(|pair| is_metric(&pair.name) && of_validation(pair));
+        let has_epochs = line.epoch.or(self.epoch).is_some() || self.counted > 0.0 && self.step.is_none();
+        let is_inside = line.batch.zip(line.of).is_some_and(|(done, of)| done < of || self.step.is_some());
+        if line.bar && !redrawn && evaluates && !has_epochs && is_inside && self.values.is_empty() {
+            (line.step, line.bar, line.progress, line.partial) = (line.batch, false, false, false);
+        }
+    }
+
     /// Takes a line that ends an epoch, after lines that name only steps: `(Epoch 1 / 10) train acc: 0.4`. Returns whether it
     /// is one.
     pub(super) fn closes_epoch(&mut self, line: &Line, text: &str, measures: bool, rows: &mut Vec<Row>) -> bool {

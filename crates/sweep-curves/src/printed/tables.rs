@@ -1,6 +1,6 @@
 //! Tables among what a script prints, and histories as Python prints them.
 
-use super::{Line, Printed, Row, Target, cells, meaning};
+use super::{Line, Printed, Row, Target, Value, cells, meaning, names};
 
 impl Printed {
     /// Reads the header or a row of a table. Returns whether the line is one.
@@ -59,5 +59,29 @@ impl Printed {
             rows.extend(found.into_iter().map(|row| Row { curve: self.curve(), ..row }));
             self.counted += 1.0;
         }
+    }
+
+    /// Reads a table of two sets, whose rows are metrics: `accuracy | 0.9 | 0.8` below `Training | Validation`. Returns
+    /// whether the line is a part of one.
+    pub(super) fn side_by_side(&mut self, text: &str) -> bool {
+        let cells: Vec<&str> = text.rsplit(" - ").next().unwrap_or_default().split('|').map(str::trim).collect();
+        if let [.., one, other] = cells[..]
+            && let (Some(one), Some(other)) = (names::is_part(one), names::is_part(other))
+        {
+            self.beside = Some([one, other]);
+            return true;
+        }
+        let (Some(sets), [name, values @ ..]) = (self.beside, &cells[..]) else { return false };
+        if values.len() != sets.len() || name.is_empty() {
+            return false;
+        }
+        for (set, value) in sets.iter().zip(values) {
+            if let Some(value) = cells::number(value, false) {
+                let name = format!("{set} {name}");
+                self.values.push(Value { name, sum: value, count: 1.0, final_value: true, came_often: false });
+                (self.whole, self.news, self.settled) = (true, true, true);
+            }
+        }
+        true
     }
 }

@@ -34,18 +34,18 @@ impl Printed {
     /// A reader that takes the log in the other order, if its end shows that the order was not the one it seemed to be. To be
     /// asked before the end.
     pub fn second_thought(&self) -> Option<Printed> {
-        if let Some(finer) = self.finer() {
-            return Some(finer);
-        }
         let metrics = || self.values.iter().filter(|value| is_metric(&value.name));
         let trailing = match self.trailing {
             // The validation set was measured once more than there are epochs, so the network was not trained at first.
-            Order::LikelyAbove if metrics().next().is_some() && metrics().all(of_validation) => Order::SurelyBelow,
+            Order::LikelyAbove if metrics().next().is_some() && metrics().all(of_validation) => {
+                Some(Order::SurelyBelow)
+            }
             // Nothing stands below the last epoch.
-            Order::LikelyBelow if self.epoch.is_some() && self.values.is_empty() => Order::Above,
-            _ => return None,
+            Order::LikelyBelow if self.epoch.is_some() && self.values.is_empty() => Some(Order::Above),
+            _ => None,
         };
-        Some(Printed { trailing, ..Printed::for_metric(&self.metric) })
+        self.finer(trailing.unwrap_or(self.trailing))
+            .or_else(|| Some(Printed { trailing: trailing?, ..Printed::for_metric(&self.metric) }))
     }
 
     /// Takes a line that names an epoch whose values came before it. Returns whether it is one.
@@ -55,6 +55,12 @@ impl Printed {
             self.trailing = Order::SurelyBelow;
         }
         let is_place = line.epoch.is_some() && line.step.is_none() && !line.progress && !line.bar && !line.partial;
+        let is_first = is_place && !self.had_place;
+        self.had_place |= is_place;
+        if is_first && self.trailing == Order::Below && self.lacks_first_line(line, measures) {
+            (self.epoch, self.trailing) = (Some(1.0), Order::SurelyBelow);
+            self.note("values stand before the line of epoch 2, so they were taken for epoch 1");
+        }
         if is_place && self.trailing == Order::Below {
             self.trailing = self.order(measures, || ENDED.iter().any(|word| lower().contains(word)));
             if self.trailing == Order::LikelyAbove {
@@ -75,6 +81,17 @@ impl Printed {
         self.hand_over(rows);
         self.epoch = None;
         true
+    }
+
+    /// Whether the first line that names an epoch says that the second one begins, below the values of the first.
+    fn lacks_first_line(&self, line: &Line, measures: bool) -> bool {
+        let has_values = self.whole && self.values.iter().any(|value| is_metric(&value.name));
+        line.epoch == Some(2.0)
+            && !measures
+            && has_values
+            && self.epoch.is_none()
+            && self.step.is_none()
+            && !self.had_table
     }
 
     /// The order of the log, at a line that names an epoch.

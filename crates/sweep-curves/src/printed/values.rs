@@ -13,19 +13,20 @@ impl Printed {
     /// Whether a line is a complete progress bar with nothing new, below another one.
     pub(super) fn repeats_bar(&self, line: &Line) -> bool {
         let is_known = |name: &str| self.values.iter().any(|value| value.name == name);
-        let is_complete = line.total.is_some() && !line.partial && !line.pairs.is_empty();
+        let is_done = line.bar && line.batch.is_some() && line.batch == line.of;
+        let is_complete = (line.total.is_some() || is_done) && !line.partial && !line.pairs.is_empty();
         self.had_bar && is_complete && line.pairs.iter().all(|pair| is_known(&pair.name))
     }
 
     pub(super) fn take(&mut self, line: &Line, text: &str, redrawn: bool) {
         let bar = line.bar || line.total.is_some();
-        self.had_bar |= line.total.is_some() && !line.partial && !redrawn && !text.contains("ETA");
+        let is_done = line.bar && line.batch.is_some() && line.batch == line.of;
+        self.had_bar |= (line.total.is_some() || is_done) && !line.partial && !redrawn && !text.contains("ETA");
         if !line.pairs.is_empty() {
             let drawn_again = redrawn || line.partial || bar && text.contains('%') && !text.contains("100%");
             self.settled = !drawn_again;
         }
         self.whole |= !line.pairs.is_empty() && !line.partial;
-        self.wants_batches |= self.evaluates_within(line);
         self.drawn |= line.bar && line.epoch.is_some();
         let of_validation = |name: &str| names_part(name).is_some_and(is_validation);
         if self.began_unvalidated && self.drawn && line.bar && line.pairs.iter().any(|pair| of_validation(&pair.name)) {
@@ -63,7 +64,8 @@ impl Printed {
                 }
                 continue;
             };
-            if batch && !of_validation && known.final_value {
+            // A progress bar that is drawn below the line of the whole epoch belongs to the next one.
+            if known.final_value && (batch && !of_validation || bar || redrawn) {
                 continue;
             }
             if batch && !of_validation {

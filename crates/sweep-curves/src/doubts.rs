@@ -1,0 +1,179 @@
+//! Compares curves with the text that they were made of, and says what does not fit. Whatever the reader decided, a curve
+//! with the wrong numbers does not pass without a note.
+
+use std::collections::{HashMap, HashSet};
+
+use super::gather::{listed, note};
+use super::names::{Target, meaning};
+use super::printed::Records;
+use super::special;
+
+/// Number of values from which on a series is examined, or the lines that were left out are mentioned.
+const FEW: usize = 3;
+/// Number of values from which on their order can show two series in turn.
+const MANY: usize = 8;
+/// Maximum number of forms of lines that are quoted.
+const QUOTED: usize = 3;
+
+/// A metric of a curve, as it was read.
+#[derive(Debug)]
+pub struct Used {
+    /// Its name in the file, and the metric it is shown as.
+    pub name: String,
+    pub metric: usize,
+    /// The values, in order.
+    pub values: Vec<f64>,
+    /// The values of the curve, one an epoch.
+    pub shown: Vec<f64>,
+}
+
+/// A curve that was read.
+#[derive(Debug)]
+pub struct Read {
+    /// The name of the curve.
+    pub name: String,
+    /// The number of its epochs.
+    pub epochs: usize,
+    /// Whether epochs are those that the file names.
+    pub names_epochs: bool,
+    pub used: Vec<Used>,
+    /// Names that are reported as not used.
+    pub unused: Vec<String>,
+}
+
+/// Adds notes on what does not fit. `records` are those of the texts, each with the beginning of its curves' names.
+pub fn check(curves: &[Read], records: &[(String, Records)], notes: &mut Vec<String>) {
+    for curve in curves {
+        two_series(curve, notes);
+    }
+    for (part, records) in records {
+        let own: Vec<&Read> = curves.iter().filter(|curve| belongs(&curve.name, part)).collect();
+        if !own.is_empty() {
+            missing_epochs(&own, records, notes);
+            two_forms(&own, records, notes);
+            left_over(&own, records, notes);
+        }
+    }
+}
+
+/// Whether a curve is of a part of the file, such as a cell of a notebook.
+fn belongs(curve: &str, part: &str) -> bool {
+    part.is_empty()
+        || curve.is_empty()
+        || curve == part
+        || curve.strip_prefix(part).is_some_and(|rest| rest.starts_with(','))
+}
+
+/// Values that jump between two levels in turn are those of two series.
+fn two_series(curve: &Read, notes: &mut Vec<String>) {
+    for used in &curve.used {
+        let values = &used.shown;
+        if values.len() < MANY || values.iter().any(|value| !value.is_finite()) {
+            continue;
+        }
+        let distances = |lag: usize| {
+            let mut distances: Vec<f64> = values.windows(lag + 1).map(|pair| (pair[lag] - pair[0]).abs()).collect();
+            distances.sort_by(f64::total_cmp);
+            distances[distances.len() / 2]
+        };
+        let turns = values.windows(3).filter(|three| (three[1] - three[0]) * (three[2] - three[1]) < 0.0).count();
+        if turns * 10 > 9 * (values.len() - 2) && distances(1) > 4.0 * distances(2) {
+            note(
+                notes,
+                format!("the values of {} jump between two levels in turn; two series may be mixed", used.name),
+            );
+        }
+    }
+}
+
+/// A curve that has fewer epochs than the text names.
+fn missing_epochs(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
+    let named = records.epochs.len();
+    let most = curves.iter().filter(|curve| curve.names_epochs).map(|curve| curve.epochs).max();
+    if let Some(most) = most.filter(|most| named >= FEW && 10 * (most + 1) < 9 * named) {
+        note(notes, format!("lines name {named} epochs, but the longest curve has {most}; the others were left out"));
+    }
+}
+
+fn bits(value: f64) -> u64 {
+    value.to_bits()
+}
+
+/// A metric whose values stand in lines of two forms, neither of which has them all.
+fn two_forms(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
+    let mut forms: HashMap<(&str, u64), Vec<usize>> = HashMap::new();
+    for (at, form) in records.forms.iter().enumerate() {
+        for (name, value) in form.values.iter().flat_map(|(name, values)| values.iter().map(move |value| (name, value)))
+        {
+            let known = forms.entry((name, bits(*value))).or_default();
+            if known.last() != Some(&at) {
+                known.push(at);
+            }
+        }
+    }
+    for used in curves.iter().flat_map(|curve| &curve.used).filter(|used| used.values.len() >= MANY) {
+        let found: Vec<&Vec<usize>> =
+            used.values.iter().filter_map(|value| forms.get(&(used.name.as_str(), bits(*value)))).collect();
+        let Some((first, count)) = most_common(&found) else { continue };
+        let rest: Vec<&Vec<usize>> = found.into_iter().filter(|known| !known.contains(&first)).collect();
+        if let Some((second, more)) = most_common(&rest).filter(|(_, more)| *more >= FEW && 10 * more > count) {
+            let [first, second] = [first, second].map(|at| records.forms[at].example.as_str());
+            let name = &used.name;
+            note(
+                notes,
+                format!(
+                    "the values of {name} stand in lines of two forms: {first:?} ({count}) and {second:?} ({more})"
+                ),
+            );
+        }
+    }
+}
+
+/// The form that most of the values stand in, and how many.
+fn most_common(found: &[&Vec<usize>]) -> Option<(usize, usize)> {
+    let mut counts: HashMap<usize, usize> = HashMap::new();
+    found.iter().flat_map(|known| known.iter()).for_each(|at| *counts.entry(*at).or_default() += 1);
+    counts.into_iter().max_by_key(|(at, count)| (*count, std::cmp::Reverse(*at)))
+}
+
+/// Lines with metrics that no curve has.
+fn left_over(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
+    let used: HashSet<u64> =
+        curves.iter().flat_map(|curve| &curve.used).flat_map(|used| used.values.iter().copied().map(bits)).collect();
+    let told: HashSet<&str> = curves.iter().flat_map(|curve| &curve.unused).map(String::as_str).collect();
+    let said: HashSet<u64> =
+        records.forms.iter().flat_map(|form| &form.values).flat_map(|(_, own)| own).copied().map(bits).collect();
+    let metrics = || curves.iter().flat_map(|curve| &curve.used);
+    // The mean of several lines stands in none of them.
+    let is_in_none =
+        |used: &&Used| 2 * used.values.iter().filter(|value| said.contains(&bits(**value))).count() < used.values.len();
+    let means: HashSet<&str> = metrics().filter(is_in_none).map(|used| used.name.as_str()).collect();
+    let target = |name: &str| match meaning(name).or_else(|| special::stands_for(name)) {
+        Some((Target::Metric(at), _)) => Some(at),
+        _ => None,
+    };
+    let has = |name: &str| metrics().any(|used| used.name == name || Some(used.metric) == target(name));
+    let longest = curves.iter().map(|curve| curve.epochs).max().unwrap_or_default();
+    let mut forms = Vec::new();
+    for form in records.forms.iter().filter(|form| form.lines >= FEW && 4 * form.lines >= longest) {
+        let is_left = |(name, values): &&(String, Vec<f64>)| {
+            let unused = values.iter().filter(|value| !used.contains(&bits(**value))).count();
+            let moves = values.iter().any(|value| *value != values[0]);
+            moves
+                && 5 * unused > 4 * values.len()
+                && !told.contains(name.as_str())
+                && !means.contains(name.as_str())
+                && !(form.is_progress && has(name))
+        };
+        let left: Vec<&str> = form.values.iter().filter(is_left).map(|(name, _)| name.as_str()).collect();
+        if !left.is_empty() {
+            forms.push(format!("{:?} ({}: {})", form.example, form.lines, listed(&left)));
+        }
+    }
+    if !forms.is_empty() {
+        let more = forms.len().saturating_sub(QUOTED);
+        let more = if more > 0 { format!(", and {more} more") } else { String::new() };
+        let shown = forms[..forms.len().min(QUOTED)].join(", ");
+        note(notes, format!("lines with other metrics were left out: {shown}{more}"));
+    }
+}

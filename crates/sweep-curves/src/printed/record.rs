@@ -1,0 +1,162 @@
+//! What a text's lines say one by one, before anything is decided about epochs, sets, or runs. Lines of the same form are
+//! counted together, so that the curves can be compared with them.
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::hash::{DefaultHasher, Hash, Hasher};
+
+use super::labels::Labels;
+use super::{Line, Target, is_metric, is_validation, names_part};
+use crate::scan::{Token, scan};
+use crate::{names, special};
+
+/// Maximum number of forms and of their values that are kept.
+const MOST_FORMS: usize = 1000;
+const MOST_VALUES: usize = 2_000_000;
+/// Maximum number of epochs that are kept.
+const MOST_EPOCHS: usize = 1_000_000;
+/// Lines an epoch from which on they are those of batches.
+const OFTEN: usize = 3;
+/// Number of pieces that a form is made of. What follows is the same in lines that begin alike.
+const PIECES: usize = 60;
+/// Number of characters of a line that is quoted.
+const QUOTED: usize = 60;
+
+/// Lines that differ only in their numbers.
+#[derive(Debug, Clone, Default)]
+pub struct Form {
+    /// The beginning of the first one.
+    pub example: String,
+    /// How many there are.
+    pub lines: usize,
+    /// Whether they report on a part of an epoch.
+    pub is_progress: bool,
+    /// In how many epochs they stand, and the last of them by [`Records::turn`].
+    turns: usize,
+    turn: usize,
+    names_epochs: bool,
+    /// Their metrics by name, with all values.
+    pub values: Vec<(String, Vec<f64>)>,
+}
+
+/// The forms of a text's lines, and the epochs that they name.
+#[derive(Debug, Default)]
+pub struct Records {
+    pub forms: Vec<Form>,
+    /// The epochs, as the bits of non-negative numbers, which have the order of the numbers.
+    pub epochs: BTreeSet<u64>,
+    /// Whether batches of the same epoch have evaluations of their own.
+    pub evaluates_within: bool,
+    known: HashMap<u64, usize>,
+    values: usize,
+    labels: Labels,
+    /// How often lines named another epoch than the line before, and the last one.
+    turn: usize,
+    epoch: Option<f64>,
+    /// The last evaluation beside a batch, and its epoch.
+    evaluation: (f64, Vec<(String, f64)>),
+}
+
+impl Records {
+    /// Adds a line.
+    pub fn line(&mut self, text: &str, line: &Line, redrawn: bool) {
+        self.labels.line(text, line.pairs.iter().map(|pair| pair.name.clone()).filter(|name| is_metric(name)));
+        self.evaluation(line);
+        if line.epoch.is_some() && line.epoch != self.epoch {
+            (self.epoch, self.turn) = (line.epoch, self.turn + 1);
+        }
+        let measures = line.pairs.iter().any(|pair| is_measured(&pair.name));
+        if let Some(epoch) = line.epoch.filter(|epoch| *epoch >= 0.0 && (measures || line.alone))
+            && self.epochs.len() < MOST_EPOCHS
+        {
+            self.epochs.insert(epoch.ceil().to_bits());
+        }
+        if !measures {
+            return;
+        }
+        let key = form(text);
+        let at = match self.known.get(&key) {
+            Some(at) => *at,
+            None if self.forms.len() == MOST_FORMS => return,
+            None => {
+                self.known.insert(key, self.forms.len());
+                let example = text.trim().chars().take(QUOTED).collect();
+                self.forms.push(Form { example, ..Form::default() });
+                self.forms.len() - 1
+            }
+        };
+        let form = &mut self.forms[at];
+        form.lines += 1;
+        form.turns += usize::from(form.lines == 1 || form.turn != self.turn);
+        form.turn = self.turn;
+        form.names_epochs |= line.epoch.is_some();
+        let is_done = line.batch.is_some() && line.batch == line.of && !redrawn;
+        let is_part = line.progress || line.bar || line.partial || line.step.is_some() && line.epoch.is_some();
+        form.is_progress |= redrawn || is_part && !is_done;
+        for pair in line.pairs.iter().filter(|pair| is_measured(&pair.name)) {
+            if self.values == MOST_VALUES {
+                return;
+            }
+            self.values += 1;
+            match form.values.iter_mut().find(|(name, _)| *name == pair.name) {
+                Some((_, values)) => values.push(pair.value),
+                None => form.values.push((pair.name.clone(), vec![pair.value])),
+            }
+        }
+    }
+
+    /// The names of models that stand before the epochs, each of which has epochs of its own.
+    pub fn models(&self) -> Vec<String> {
+        self.labels.several()
+    }
+
+    /// Forms of lines that stand several times in each of several epochs and give the training loss: those of batches.
+    pub fn batches(&self) -> HashSet<u64> {
+        let of_training = |name: &str| matches!(names::meaning(name), Some((Target::Metric(0), _)));
+        let is_batch = |form: &Form| {
+            form.turns > 1
+                && form.lines >= OFTEN * form.turns
+                && !form.is_progress
+                && !form.names_epochs
+                && form.values.iter().any(|(name, _)| of_training(name))
+        };
+        self.known.iter().filter(|(_, at)| is_batch(&self.forms[**at])).map(|(key, _)| *key).collect()
+    }
+
+    /// Looks for a line of the same epoch and of another batch, with other numbers of both sets.
+    fn evaluation(&mut self, line: &Line) {
+        let of_validation = |name: &str| names_part(name).is_some_and(is_validation);
+        let plain = || line.pairs.iter().filter(|pair| is_metric(&pair.name) && !pair.running);
+        let has_both = plain().any(|pair| of_validation(&pair.name)) && plain().any(|pair| !of_validation(&pair.name));
+        let Some(epoch) = line.epoch.filter(|_| line.batch.is_some() && has_both) else { return };
+        let (before, known) = &self.evaluation;
+        let changes = |(name, value): &(String, f64)| plain().any(|pair| pair.name == *name && pair.value != *value);
+        self.evaluates_within |= *before == epoch && known.iter().any(changes);
+        self.evaluation = (epoch, plain().map(|pair| (pair.name.clone(), pair.value)).collect());
+    }
+
+    /// Adds the lines of another part of the text.
+    pub fn extend(&mut self, other: Records) {
+        self.epochs.extend(other.epochs);
+        self.forms.extend(other.forms);
+    }
+}
+
+fn is_measured(name: &str) -> bool {
+    !names::is_ignorable(name) && (is_metric(name) || special::is_measure(name))
+}
+
+/// What is left of a line without its numbers.
+pub fn form(text: &str) -> u64 {
+    let mut hasher = DefaultHasher::new();
+    for token in scan(text).into_iter().take(PIECES) {
+        match token {
+            Token::Word(word) => word.trim_end_matches(|letter: char| letter.is_ascii_digit()).hash(&mut hasher),
+            Token::Number { .. } => 0_u8.hash(&mut hasher),
+            Token::Fraction(..) => 1_u8.hash(&mut hasher),
+            // Blanks depend on the width of the numbers.
+            Token::Mark('\t') => {}
+            Token::Mark(mark) => mark.hash(&mut hasher),
+        }
+    }
+    hasher.finish()
+}
