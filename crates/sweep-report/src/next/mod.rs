@@ -204,7 +204,7 @@ mod tests {
 
     #[test]
     fn the_best_configuration_of_the_next_sweep_has_the_rates_of_the_network() {
-        let text = "name: f\nparameters:\n  learning_rate: {values: [0.001, 0.002]}\ndata: {set: digits}\n\
+        let text = "name: f\nmethod: random\nrun_cap: 6\nparameters:\n  learning_rate: {values: [0.001, 0.002]}\ndata: {set: digits}\n\
             model: MODEL\ntraining: {epochs: 30}\n";
         for (model, names) in [("question", "dropout_conv 0.2 dropout_dense 0.5"), ("resnet9", "dropout 0.0")] {
             let text = text.replace("MODEL", model);
