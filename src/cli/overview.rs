@@ -11,8 +11,8 @@ use super::opened::Opened;
 use super::output;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::trial::{Metric, Settings};
-use sweep_report::format;
 use sweep_report::ranking::{Counts, Ranking};
+use sweep_report::{format, stages};
 use sweep_scheduler::search::Search;
 use sweep_store::Layout;
 
@@ -161,7 +161,8 @@ impl Row {
         let Opened { layout, spec, history, .. } = Opened::new(folder)?;
         let counts = Counts::new(&history);
         let total = Search::resumed(spec.search_terms(), &history).len();
-        let complete = total.map_or(history.complete, |total| counts.ended() >= total);
+        let complete =
+            total.map_or(history.complete, |total| counts.ended() >= total) && !stages::follow(&spec, &history);
         let state = match (sweep_store::held(&layout), complete) {
             (true, _) if history.steering.paused => "paused",
             (true, _) => "running",

@@ -15,7 +15,7 @@ use sweep_core::error::{Exit, Result};
 use sweep_core::history::{History, Status, TrialRecord};
 use sweep_core::trial::{METRICS, TrialId};
 use sweep_report::ranking::{Counts, Place, Ranking, groups};
-use sweep_report::{format, planned_epochs, summary};
+use sweep_report::{format, planned_epochs, stages, summary};
 use sweep_scheduler::search::Search;
 use sweep_spec::Spec;
 
@@ -109,7 +109,8 @@ impl<'a> Standing<'a> {
     fn new(spec: &Spec, history: &'a History, total: Option<u64>, held: bool) -> Standing<'a> {
         let counts = Counts::new(history);
         // A file that was extended has more trials than the last controller knew about.
-        let complete = total.map_or(history.complete, |total| counts.ended() >= total);
+        let complete =
+            total.map_or(history.complete, |total| counts.ended() >= total) && !stages::follow(spec, history);
         let state = match (held, complete) {
             (true, _) if history.steering.paused => State::Paused,
             (true, _) => State::Running,
@@ -131,6 +132,9 @@ impl<'a> Standing<'a> {
 
     fn text(&self, Opened { layout, spec, history, .. }: &Opened) -> String {
         let mut text = format!("{} is {}", format::clean(&history.name), self.state);
+        if let Some((current, all)) = stages::current(spec, history) {
+            let _ = write!(text, ", stage {current} of {all}");
+        }
         if self.state == State::Paused {
             let _ = write!(text, "; to continue: sweep continue {}", layout.root().display());
         }
@@ -226,7 +230,9 @@ impl<'a> Standing<'a> {
                 "begun": one.begun,
                 "trials": one.trials,
                 "changes": one.changes,
+                "stage": one.stage.as_ref().map(|stage| stage.number),
             })).collect::<Vec<_>>(),
+            "stage": stages::current(spec, history).map(|(current, all)| json!({"current": current, "all": all})),
             "tags": history.steering.tags,
             "script": summary::scripts(history),
             "held": history.held,

@@ -12,7 +12,7 @@ use sweep_core::trial::{Goal, METRICS, TrialId};
 use sweep_report::charts::HIGHLIGHTS;
 use sweep_report::ranking::{Counts, Ranking};
 use sweep_report::spread::MANY;
-use sweep_report::{format, seconds_left, summary};
+use sweep_report::{format, seconds_left, stages, summary};
 use sweep_spec::Spec;
 use sweep_store::Layout;
 
@@ -27,7 +27,7 @@ pub fn overview(layout: &Layout, state: &State, now: f64) -> Value {
         // They belonged to a controller that is gone.
         counts.waiting += std::mem::take(&mut counts.running);
     }
-    let complete = total.map_or(history.complete, |total| counts.ended() >= total);
+    let complete = total.map_or(history.complete, |total| counts.ended() >= total) && !stages::follow(spec, history);
     let ranking = Ranking::new(history, &spec.metric);
     let best = ranking.best().map(|best| {
         json!({
