@@ -29,6 +29,7 @@ mod raced;
 pub mod ranking;
 pub mod spread;
 pub mod stages;
+mod state;
 mod steps;
 pub mod summary;
 mod tables;
@@ -38,9 +39,10 @@ mod tradeoff;
 pub mod verdicts;
 
 pub use estimate::{planned_epochs, seconds_left};
-pub use evaluated::{evaluation, write_evaluation};
+pub use evaluated::{Evaluated, evaluation, write_evaluation};
 pub use json::json;
 pub use next::stage::file as next_stage;
+pub use state::State;
 pub use tables::Tables;
 
 use std::path::Path;

@@ -62,6 +62,16 @@ const drawSlots = () => {
   $("slot-table").tBodies[0].replaceChildren(head, ...slots);
 };
 
+// The confusion matrix of the best trial, and its worst validation images.
+const images = ({ matrix, worst }) => {
+  const cell = (number, all, right) => el("td", { class: `n ${right ? "right" : "wrong"} share${Math.ceil(10 * number / Math.max(all, 1))}` }, number ? count(number) : "");
+  const line = (row, at) => el("tr", {}, el("th", { scope: "row" }, matrix.classes[at]), ...row.map((number, column) => cell(number, row.reduce((a, b) => a + b), at === column)));
+  const table = matrix && el("table", { class: "confusion" }, el("caption", {}, matrix.caption),
+    el("thead", {}, el("tr", {}, el("th"), ...matrix.classes.map(name => el("th", { class: "n", scope: "col" }, name)))), el("tbody", {}, ...matrix.rows.map(line)));
+  const picture = worst && el("img", { src: `${BASE}worst.png?${overview.version}`, alt: "The validation images that the network is most wrong about", class: "worst", loading: "lazy" });
+  return [table, picture].filter(Boolean).map(one => el("div", { class: "scroll" }, one));
+};
+
 let toldBefore = "";
 const drawInsight = insight => {
   const now = JSON.stringify(insight);
@@ -78,7 +88,7 @@ const drawInsight = insight => {
   // The number makes the browser fetch a chart again.
   const image = name => el("a", { href: `${BASE}chart/${name}.svg?${overview.version}`, target: "_blank" }, el("img", { src: `${BASE}chart/${name}.svg?${overview.version}`, alt: `${name} chart`, loading: "lazy" }));
   $("charts").replaceChildren(...(insight.drivers.length ? [el("ul", {}, ...insight.drivers.map(line => el("li", {}, ...prose(line))))] : []),
-    ...insight.sections.flatMap(one => [el("h3", {}, one.heading), ...one.lines.map(line => el("p", {}, ...prose(line))), ...one.charts.map(name => el("div", { class: "scroll" }, image(name)))]));
+    ...insight.sections.flatMap(one => [el("h3", {}, one.heading), ...one.lines.map(line => el("p", {}, ...prose(line))), ...(one.images ? images(one.images) : []), ...one.charts.map(name => el("div", { class: "scroll" }, image(name)))]));
 };
 
 // The trials to draw: those that the filter leaves, or else those that the server chose; each with its number of epochs.

@@ -130,6 +130,7 @@ async fn route(request: Request<Incoming>, shared: &Arc<Shared>) -> Response<Bod
                 ["curves"] => curves(sweep, query).await,
                 ["trial", id] => trial(sweep, id).await,
                 ["chart", name] => chart(sweep, name),
+                ["worst.png"] => worst(sweep),
                 _ => missing(),
             }
         }
@@ -195,6 +196,11 @@ fn chart(sweep: &Sweep, name: &str) -> Response<Body> {
     let mut response = full(StatusCode::OK, "image/svg+xml", svg.clone());
     response.headers_mut().insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static(CHART_POLICY));
     response
+}
+
+fn worst(sweep: &Sweep) -> Response<Body> {
+    let insight = sweep.state().insight.clone();
+    insight.worst.as_ref().map_or_else(missing, |png| full(StatusCode::OK, "image/png", png.clone()))
 }
 
 /// Sends the version of the sweep whenever it changes.

@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 use hyper::body::Bytes;
 use tokio::sync::watch;
 
-use crate::insight::{Insight, insight, occasion};
+use crate::insight::{Insight, Occasion, insight, progress};
 use crate::view::{self, Rows};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{Entry, History};
 use sweep_core::steering::Request;
 use sweep_core::trial::TrialId;
+use sweep_report::Evaluated;
 use sweep_scheduler::search::Search;
 use sweep_spec::Spec;
 use sweep_store::{Follower, Layout};
@@ -131,8 +132,8 @@ impl Sweep {
     }
 
     /// What an analysis of the present state depends on.
-    pub fn occasion(&self) -> (usize, usize) {
-        occasion(&self.state().history)
+    pub fn occasion(&self) -> Occasion {
+        (progress(&self.state().history), Evaluated::written(&self.layout))
     }
 
     /// Analyzes the sweep. Others can go on meanwhile, so this works on a copy.
@@ -141,7 +142,7 @@ impl Sweep {
             let state = self.state();
             (state.spec.clone(), state.history.clone())
         };
-        let insight = insight(&spec, &history);
+        let insight = insight(&spec, &history, Evaluated::read(&self.layout));
         drop(history);
         let mut state = self.state.write().expect("no view panics while it holds the state");
         let old = std::mem::replace(&mut state.insight, Arc::new(insight));
