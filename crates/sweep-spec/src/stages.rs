@@ -218,7 +218,7 @@ mod tests {
             ("  - {from: best}\n", "10:stages[0].from: is `best`, but must be next or {top: N}"),
             ("  - {from: {top: 0}}\n", "10:stages[0].from.top: is 0, but must be"),
             ("  - {}\n  - {training: {epochs: -1}}\n", "11:stages[1].training.epochs: is -1, but must be"),
-            ("  - {parameters: {dropout: {values: [2]}}}\n", "10:stages[0].parameters.dropout.values[0]: is 2"),
+            ("  - {parameters: {dropout: {values: [2]}}}\n", "10:stages[0].parameters.dropout.values[0]: `rate` is 2"),
             ("  - {data: {set: mnist}}\n", "10:stages[0].data: unknown key"),
             (
                 "  - {from: {top: 2}, repeats: {min: 1, max: 3}}\n",
