@@ -1,4 +1,4 @@
-.PHONY: setup demo wheel test-install test soak fuzz check bench bench-peers bench-advice test-ecosystem
+.PHONY: setup demo wheel test-install test soak fuzz check bench bench-race bench-peers bench-advice test-ecosystem
 
 # Finds or installs libtorch, CIFAR-10 for the tests where an archive of it lies beside the project, and scikit-learn for
 # the example of a program.
@@ -52,6 +52,12 @@ PYTHON ?= python3
 bench: setup
 	cargo build --release --locked
 	$(PYTHON) scripts/bench/steps.py
+
+# The time until a good configuration is known, against Optuna 5 with PyTorch: hours. A short trial of the script:
+# make bench-race FLAGS='--minutes 1 --seeds 1 --examples 1000 --tests 500'. PYTHON needs PyTorch, NumPy and Optuna.
+bench-race: setup
+	cargo build --release --locked
+	$(PYTHON) scripts/bench/race.py $(FLAGS)
 
 # Whether following next.yaml helps, on 24 sweeps that begin badly. The programs among them need scikit-learn.
 bench-advice: setup

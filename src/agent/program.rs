@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::child::{Child, Command, GRACE, Process, describe};
 use super::clashes::{self, Clashes};
+use super::job;
 use super::log::{gist, with_last_words};
 use super::memory;
 use super::metric_stream::{MetricStream, without_metric};
@@ -267,6 +268,7 @@ async fn run(
     orders.late(job, inbox, signaled.is_some()).await;
     diverged = diverged.or(teller.speak_last(&mut stream, job, trial).await);
     provenance::ended(job, trial, describe(&status));
+    job::tidy(trial);
     teller.look_for_clashes(job, trial).await;
     match (orders.killed, diverged) {
         (Some(how), _) => return Err(how.to_owned().into()),

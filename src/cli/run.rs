@@ -103,9 +103,10 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     args.options.go(environment, planned, begin)
 }
 
-/// Whether the text is another one than that of the sweep in the folder.
+/// Whether the text is another one than the user gave to the sweep in the folder.
 fn has_changed(layout: &Layout, text: &str) -> bool {
-    std::fs::read_to_string(layout.sweep_file()).is_ok_and(|own| own != text)
+    let given = sweep_store::read(layout).ok().and_then(|(history, _)| Some(history.given_file()?.to_owned()));
+    given.or_else(|| std::fs::read_to_string(layout.sweep_file()).ok()).is_some_and(|own| own != text)
 }
 
 /// Refuses a folder with a sweep, or with files that no sweep has written.
@@ -157,6 +158,10 @@ pub fn create(layout: &Layout, text: &str, first: &Entry, environment: &Environm
 
 /// Returns the sweep file with this maximum number of trials, and the resulting number of trials.
 fn capped(text: &str, spec: &Spec, count: u64) -> Result<(String, Option<u64>)> {
+    if !spec.stages.is_empty() {
+        return Err(Error::new(Exit::Usage, format!("--count {count} does not apply to a sweep with `stages`"))
+            .hint("set `run_cap` in the file and in its stages"));
+    }
     let most = spec.run_cap.map_or(count, |cap| cap.min(count));
     if spec.run_cap == Some(most) {
         return Ok((text.to_owned(), spec.run_cap));

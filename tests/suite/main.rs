@@ -33,6 +33,7 @@ mod signals;
 mod slurm;
 mod soak;
 mod soak_programs;
+mod stages;
 mod steering;
 mod storage;
 mod surface;

@@ -527,6 +527,7 @@ mod tests {
             trials,
             settings: Vec::new(),
             metric: None,
+            stage: None,
         };
         entries.push(extended((Some(1), Some(6)), &["dropout: also 0.2", "target: none → 2"]));
         // The entry in the format of earlier versions.

@@ -22,7 +22,7 @@ impl State {
                 self.pictures.clone_from(pictures);
                 self.file.clone_from(file);
             }
-            Entry::Extended { at, base, start, before, file, changes, trials, settings, metric, .. } => {
+            Entry::Extended { at, base, start, before, file, changes, trials, settings, metric, stage, .. } => {
                 if let Some((old, new)) = metric {
                     self.trials.iter_mut().for_each(|trial| trial.rank_by(old, new));
                 }
@@ -43,6 +43,7 @@ impl State {
                     file: file.clone(),
                     changes: changes.clone(),
                     trials: *trials,
+                    stage: stage.clone(),
                 });
                 (self.base, self.complete) = (base.clone(), false);
                 self.places.anew(self.trials.len() as u64);

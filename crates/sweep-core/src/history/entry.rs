@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Import, Round};
+use super::{Import, Round, Stage};
 use crate::budget::Purchase;
 use crate::group::Group;
 use crate::shape::Fact;
@@ -95,6 +95,9 @@ pub enum Entry {
         /// Names of the old and the new metric of a program, if they differ.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         metric: Option<(String, String)>,
+        /// The stage that begins with the new file. `None` if the user replaced the file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stage: Option<Stage>,
     },
     /// A controller took over, started by `run` or by `resume`.
     Run {

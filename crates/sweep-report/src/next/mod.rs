@@ -9,6 +9,7 @@ mod page;
 mod propose;
 mod rate;
 mod regularization;
+pub mod stage;
 mod statistics;
 mod values;
 
@@ -50,6 +51,11 @@ pub fn file(text: &str, folder: &Path, analysis: &Analysis) -> Option<String> {
         };
         moved(&mut start);
         file.insert("folder".into(), start);
+    }
+    // The next sweep is a new one, without the trials before the last stage.
+    let before = analysis.history.extensions.last().filter(|one| one.stage.is_some()).map_or(0, |one| one.begun as u64);
+    if let Some(cap) = file.get("run_cap").and_then(Value::as_u64).filter(|cap| before > 0 && *cap > before) {
+        file.insert("run_cap".into(), (cap - before).into());
     }
     let mut made = Made { file, kept: Vec::new(), left_out: Vec::new() };
     let room = room(analysis.spec);

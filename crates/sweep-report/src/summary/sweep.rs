@@ -2,7 +2,7 @@
 
 use super::super::analysis::Analysis;
 use super::super::ranking::{Counts, Place};
-use super::super::{budget, format};
+use super::super::{budget, format, stages};
 use super::target;
 use sweep_core::describe::runs;
 use sweep_core::history::{History, Import, TrialRecord};
@@ -57,6 +57,9 @@ pub fn hopeless(history: &History) -> Option<String> {
 /// The extensions of the sweep, one sentence each.
 pub fn extensions(history: &History) -> impl Iterator<Item = String> {
     history.extensions.iter().map(|extension| {
+        if let Some(stage) = &extension.stage {
+            return stages::sentence(extension, stage);
+        }
         let trials = match extension.trials {
             (None, None) => String::new(),
             (from, to) => {

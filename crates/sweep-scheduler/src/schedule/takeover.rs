@@ -61,7 +61,7 @@ impl Scheduler {
         let keep = Keep::new(config.keep_best as usize, config.metric.goal);
         let mut standings = config.stop.as_ref().and_then(|stop| stop.terms.rule.clone()).map(Standings::new);
         if let Some(standings) = &mut standings {
-            history.trials.iter().for_each(|trial| standings.update(trial, &config.metric));
+            history.trials[history.apart()..].iter().for_each(|trial| standings.update(trial, &config.metric));
         }
         let before = Duration::from_secs_f64(history.ran());
         let longest = Longest::of(&history, config.saves);
