@@ -1,6 +1,7 @@
 //! Files written beside the journal while a sweep runs. Rows of the CSV files are written immediately, and charts on a
 //! separate thread.
 
+use std::collections::VecDeque;
 use std::sync::mpsc;
 use std::thread::JoinHandle;
 
@@ -12,13 +13,18 @@ use sweep_report::Tables;
 use sweep_spec::Spec;
 use sweep_store::Layout;
 
+/// Maximum number of ended trials whose records wait for the chart thread. Drawing may be slower than trials end.
+const MOST_COPIES: usize = 16;
+
 /// The open views of a running sweep.
 #[derive(Debug)]
 pub struct Views {
     tables: Tables,
     layout: Layout,
     spec: Spec,
-    charts: mpsc::Sender<TrialRecord>,
+    charts: mpsc::SyncSender<TrialRecord>,
+    /// Ended trials whose charts come later, oldest first.
+    undrawn: VecDeque<TrialId>,
     painter: JoinHandle<Result<()>>,
 }
 
@@ -26,7 +32,7 @@ impl Views {
     /// Rewrites the CSV files from the history and starts the chart thread.
     pub fn open(layout: &Layout, spec: &Spec, history: &History) -> Result<Views> {
         let tables = Tables::open(layout, spec, history)?;
-        let (charts, ended) = mpsc::channel::<TrialRecord>();
+        let (charts, ended) = mpsc::sync_channel::<TrialRecord>(MOST_COPIES);
         let own = (layout.clone(), spec.clone());
         let (layout, spec) = (layout.clone(), spec.clone());
         let painter = std::thread::Builder::new()
@@ -34,7 +40,7 @@ impl Views {
             .spawn(move || ended.iter().try_for_each(|trial| sweep_report::trial_chart(&layout, &spec, &trial)))
             .map_err(|error| Error::new(Exit::Internal, "cannot start the chart thread").source(error))?;
         let (layout, spec) = own;
-        Ok(Views { tables, layout, spec, charts, painter })
+        Ok(Views { tables, layout, spec, charts, undrawn: VecDeque::new(), painter })
     }
 
     /// Updates the views with a journal entry.
@@ -49,10 +55,8 @@ impl Views {
                 self.tables.epoch(trial, epoch.unwrap_or(metrics))
             }
             Entry::Ended { attempt, .. } => {
-                let trial = trial(attempt.trial);
-                // A chart thread that has ended has failed. `close` returns its error.
-                let _ = self.charts.send(trial.clone());
-                self.tables.ended(trial)
+                self.undrawn.push_back(attempt.trial);
+                self.tables.ended(trial(attempt.trial))
             }
             Entry::Skipped { trial: id, .. } => self.tables.ended(trial(*id)),
             // The rows of a trial that runs again are no longer true, and a tag may be that of an ended trial.
@@ -64,13 +68,21 @@ impl Views {
         }
     }
 
-    /// Flushes the rows to the kernel.
-    pub fn flush(&mut self) {
+    /// Flushes the rows to the kernel, and hands ended trials to the chart thread while it has room.
+    pub fn flush(&mut self, history: &History) {
         self.tables.flush();
+        while let Some(trial) = self.undrawn.front().and_then(|id| history.trial(*id))
+            && self.charts.try_send(trial.clone()).is_ok()
+        {
+            self.undrawn.pop_front();
+        }
     }
 
     /// Waits for pending charts and writes the summaries of the sweep.
     pub fn close(self, layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
+        // A chart thread that has ended has failed.
+        let trials = self.undrawn.iter().filter_map(|id| history.trial(*id));
+        let _ = trials.cloned().try_for_each(|trial| self.charts.send(trial).map_err(drop));
         drop(self.charts);
         self.painter.join().map_err(|_| {
             Error::new(Exit::Internal, "drawing a chart failed; `sweep report` draws all charts again")
