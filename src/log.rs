@@ -30,7 +30,7 @@ pub fn level(value: Option<&str>) -> Result<LevelFilter> {
     })
 }
 
-/// Logs to `path` from now on, until the process ends. A log that cannot be written is no reason to stop a sweep.
+/// Logs to `path` from now on, until the process ends. If the log cannot be written, the sweep continues.
 pub fn open(path: &Path, level: LevelFilter) {
     if level == LevelFilter::OFF {
         return;

@@ -254,7 +254,7 @@ async fn run(
         }
         Some(Report::Refused { reason, .. }) => return Err(format!("could not be started: {reason}").into()),
         Some(Report::Unwritable { reason }) => {
-            let how = "could not keep what its program printed".to_owned();
+            let how = "could not store what its program printed".to_owned();
             return Err(Lost { how, out_of_memory: false, unwritable: Some((attempt, reason)) });
         }
         _ => {

@@ -18,8 +18,9 @@ use sweep_spec::{PerGpu, Spec};
 #[command(after_help = "Example:
   sweep run sweep.yaml --on 'command:kubectl exec -i worker-0 -- sweep agent'
 
-`sweep run --on ssh:HOST` starts the agent itself. The agent talks to the controller on stdin and stdout. If these are closed,
-it continues to train. It ends when the sweep does not need this host any more, or after the time `orphan` without a controller.")]
+`sweep run --on ssh:HOST` starts the agent itself. The agent talks to the controller on stdin and stdout. If these
+are closed, it continues to train. It ends when the sweep no longer needs this host, or after the time `orphan`
+without a controller.")]
 pub struct Args {
     /// Name of this host in the sweep [default: the machine's name]
     #[arg(long)]
@@ -51,7 +52,7 @@ impl Args {
     }
 }
 
-/// Leads the controller to the agent of its sweep, or is that agent.
+/// Connects the controller to the agent of its sweep, or runs that agent.
 pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     match (&args.serve, &args.dial) {
         (Some(sweep), _) => be(args, sweep, Way::Socket, environment)?,
@@ -65,7 +66,7 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     Ok(Exit::Success)
 }
 
-/// Is the agent of a sweep whose controller listens. `address` is the file that says where.
+/// Runs the agent of a sweep whose controller listens on a port. `address` is the file with the controller's address.
 pub fn dial(args: &Args, address: &Path, environment: &Environment) -> Result<()> {
     be(args, &address.display().to_string(), Way::Dial(address.to_owned()), environment)
 }
@@ -92,7 +93,7 @@ fn be(args: &Args, sweep: &str, way: Way, environment: &Environment) -> Result<(
     })
 }
 
-/// The name that this side gives, or else the controller.
+/// The name given on this host, or otherwise the one that the controller gives.
 fn name(args: &Args, greeting: &Greeting) -> Option<String> {
     args.name.clone().or_else(|| greeting.name.clone())
 }

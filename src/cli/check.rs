@@ -44,9 +44,9 @@ const SECONDS_EACH: f64 = 30.0;
 Checks the images for a wrong axis order, images that are in both the training and the validation set, missing or
 imbalanced classes, labels that do not match their images, and blank images. Then tests up to three distinct networks,
 each for at most 30 seconds: the loss before training, dead units, vanishing or exploding gradients, the learning rates
-at which the loss falls, and whether the network can memorize a few images with all regularization off. Exits with 0 if
-training makes sense, and with 4 if not. `sweep run` checks the images before it starts, and the initial weights of each
-distinct network before its first step.")]
+at which the loss falls, and whether the network can memorize a few images with all regularization off. Exits with 4 if
+a finding is serious, and with 0 otherwise. `sweep run` checks the images before it starts, and the initial weights of
+each distinct network before its first step.")]
 pub struct Args {
     /// The sweep file
     file: PathBuf,

@@ -59,7 +59,7 @@ impl On {
         }
     }
 
-    /// `slurm` with the number of jobs and their options. Everything else is as it is.
+    /// Adds the number of jobs and their options to `slurm`. Other targets stay unchanged.
     fn with_jobs(&self, text: &str, in_file: Option<&SlurmJobs>) -> Result<String> {
         if text != "slurm" {
             return Ok(text.to_owned());
@@ -97,7 +97,7 @@ pub fn start(spec: &Spec) -> Start {
     Start { setup: spec.cluster.setup.clone(), program: spec.cluster.program.clone(), ..Start::default() }
 }
 
-/// The sweep, for its agents.
+/// What agents need to know about the sweep.
 pub fn terms(
     spec: &Spec,
     (file, text): (&Path, &str),
@@ -240,7 +240,7 @@ pub fn address(layout: &Layout) -> PathBuf {
     layout.root().join(".address")
 }
 
-/// The cluster of a sweep whose agents come by themselves.
+/// The cluster of a sweep whose agents connect by themselves.
 pub fn listening(spec: &Spec, terms: Terms, own: Own, layout: &Layout) -> Cluster {
     Cluster { listen: Some(address(layout)), ..cluster(spec, terms, own) }
 }

@@ -23,7 +23,7 @@ const IN_FULL: usize = 4;
 /// Line width of the text, in columns.
 const WIDTH: usize = 96;
 
-/// What was typed.
+/// Options of `sweep diagnose`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   python train.py | tee training.log; sweep diagnose training.log
@@ -152,7 +152,7 @@ fn as_text(diagnoses: &[Diagnosis]) -> String {
     text
 }
 
-/// The task in whose words the advice for these findings is given.
+/// The task that determines the wording of the advice for these findings.
 fn words_of(findings: &[Finding]) -> Task {
     findings.first().map_or(Task::Unknown, |finding| finding.task)
 }

@@ -14,8 +14,8 @@ use sweep_store::Layout;
 /// Name of the image of the worst validation images.
 const WORST: &str = "worst.png";
 
-/// Measures the best configuration and writes `evaluation.json`, unless that was done before. Test images are looked at
-/// here and nowhere else. Returns `None` if there is nothing to do: no weights were kept, or the file is there.
+/// Measures the best configuration and writes `evaluation.json`, unless that was done before. No other code uses the
+/// test images. Returns `None` if there is nothing to do: no weights were kept, or the file is there.
 ///
 /// # Errors
 /// Returns the error of the trainer, or one if the file cannot be written.

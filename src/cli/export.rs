@@ -23,7 +23,7 @@ use sweep_report::ranking::Ranking;
 /// The file name of the module.
 const MODULE: &str = "network.py";
 
-/// What was typed.
+/// Options of `sweep export`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   sweep export results/quickstart                  the best trial, next to its weights in trials/

@@ -1,4 +1,4 @@
-//! `sweep import`: finished trials of an older study become known to a sweep.
+//! `sweep import`: imports the finished trials of an older study into a sweep.
 
 use std::collections::{BTreeMap, HashSet};
 use std::path::PathBuf;
@@ -24,7 +24,7 @@ const LARGEST: u64 = 1 << 30;
 /// Maximum number of reasons for leaving trials out that are printed.
 const REASONS: usize = 5;
 
-/// What was typed.
+/// Options of `sweep import`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   sweep import optuna study.jsonl sweep.yaml        begin a sweep with the study's trials; then `sweep resume`

@@ -1,6 +1,6 @@
 //! `sweep init [SCRIPT]`: writes the sweep file of a script that has its sweep in its code, or without a script the
-//! quickstart. A script is started with the hook for Python, which notes what it gives to `wandb.sweep` and
-//! `wandb.agent`, and ends it there.
+//! quickstart. A script is started with the hook for Python, which records the arguments of `wandb.sweep` and
+//! `wandb.agent`, and then ends the script.
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
@@ -19,7 +19,7 @@ const QUICKSTART: (&str, &str) = ("quickstart.yaml", include_str!("../../sweeps/
 /// Lines of the script's output that an error shows.
 const LAST_LINES: usize = 5;
 
-/// What was typed.
+/// Options of `sweep init`.
 #[derive(Debug, clap::Args)]
 #[command(after_help = "Examples:
   sweep init                                 quickstart.yaml, a first sweep on data that is built in
@@ -78,7 +78,7 @@ fn write(script: &Path, path: &Path, environment: &Environment) -> Result<()> {
     put(path, &text, environment, &format!("the sweep in {}", script.display()))
 }
 
-/// Writes the file, unless another one is in the way. `of` says where its text is from.
+/// Writes the file, unless a different file exists there. `of` says where its text is from.
 fn put(path: &Path, text: &str, environment: &Environment, of: &str) -> Result<()> {
     let shown = path.display();
     match std::fs::read_to_string(environment.folder.join(path)) {
@@ -94,7 +94,7 @@ fn put(path: &Path, text: &str, environment: &Environment, of: &str) -> Result<(
     Ok(())
 }
 
-/// What a script gave to `wandb.sweep` and `wandb.agent`.
+/// The arguments that a script passed to `wandb.sweep` and `wandb.agent`.
 struct Asked {
     sweep: Map<String, Value>,
     count: Option<u64>,

@@ -108,7 +108,7 @@ enum Command {
     Show(show::Args),
     /// Export the network of a trial, with its trained weights, as a PyTorch module
     Export(export::Args),
-    /// Give a sweep the finished trials of an older study, for `tpe` and the report
+    /// Import the finished trials of an older study into a sweep
     Import(import::Args),
     /// Classify images with the network of a trial
     Predict(predict::Args),

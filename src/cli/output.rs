@@ -33,7 +33,7 @@ pub fn print_json(value: &serde_json::Value) -> Result<()> {
     print(&format!("{value:#}"))
 }
 
-/// Tells the user something on stderr. That nobody reads it is no failure.
+/// Prints a message for the user on stderr. An error in writing it is ignored.
 pub fn tell(text: &str) {
     let _ = writeln!(std::io::stderr(), "{text}");
 }

@@ -11,8 +11,8 @@ use super::opened::Opened;
 use super::output;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::trial::{Metric, Settings};
-use sweep_report::format;
 use sweep_report::ranking::{Counts, Ranking};
+use sweep_report::{State, format};
 use sweep_scheduler::search::Search;
 use sweep_store::Layout;
 
@@ -50,7 +50,7 @@ pub struct Compare {
 struct Row {
     folder: PathBuf,
     name: String,
-    state: &'static str,
+    state: State,
     ended: u64,
     total: Option<u64>,
     failed: u64,
@@ -139,7 +139,7 @@ fn table(rows: &[Row], parameters: &[String]) -> String {
         let best = row.best.as_ref();
         let fields = [
             row.folder.display().to_string(),
-            row.state.to_owned(),
+            row.state.to_string(),
             trials,
             format::count(row.failed),
             row.value(),
@@ -161,13 +161,7 @@ impl Row {
         let Opened { layout, spec, history, .. } = Opened::new(folder)?;
         let counts = Counts::new(&history);
         let total = Search::resumed(spec.search_terms(), &history).len();
-        let complete = total.map_or(history.complete, |total| counts.ended() >= total);
-        let state = match (sweep_store::held(&layout), complete) {
-            (true, _) if history.steering.paused => "paused",
-            (true, _) => "running",
-            (false, true) => "complete",
-            (false, false) => "interrupted",
-        };
+        let state = State::of(&history, total, sweep_store::held(&layout));
         let ranking = Ranking::new(&history, &spec.metric);
         let best = ranking.best().filter(|_| spec.ranks).and_then(|place| {
             Some((place.trial.id.0, place.best.get(&spec.metric.name)?, place.trial.settings.clone()))

@@ -1,4 +1,4 @@
-//! `sweep predict`: what a trained network says about images.
+//! `sweep predict`: classifies images with a trained network.
 
 use std::fmt::Write;
 use std::path::{Path, PathBuf};

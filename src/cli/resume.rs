@@ -21,7 +21,8 @@ Finished trials are kept; unfinished ones continue from their last checkpoint.")
 pub struct Args {
     /// Folder of the sweep
     folder: PathBuf,
-    /// Also retry failed and diverged trials, from the start or from the program's own checkpoint
+    /// Also retry failed, diverged, and out-of-memory trials; programs continue from their own checkpoints, networks
+    /// start over
     #[arg(long)]
     retry_failed: bool,
     /// With --retry-failed, empty the folders of trials that run programs, so that they start over

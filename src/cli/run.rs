@@ -155,7 +155,7 @@ pub fn create(layout: &Layout, text: &str, first: &Entry, environment: &Environm
     Ok((history, Journal::create(layout, first)?))
 }
 
-/// The sweep file with at most so many trials, and how many they are then.
+/// Returns the sweep file with this maximum number of trials, and the resulting number of trials.
 fn capped(text: &str, spec: &Spec, count: u64) -> Result<(String, Option<u64>)> {
     let most = spec.run_cap.map_or(count, |cap| cap.min(count));
     if spec.run_cap == Some(most) {

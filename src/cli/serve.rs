@@ -24,7 +24,7 @@ const TOKEN: usize = 32;
   sweep serve results/quickstart --listen unix:/run/user/1000/sweep.sock
   sweep serve results/quickstart --listen 0.0.0.0:8080 --token-file ~/.sweep-token
 
-Without --control, the page only reads. Ctrl-C closes it; the sweep continues.")]
+Without --control, the page is read-only. Ctrl-C closes it; the sweep continues.")]
 pub struct Args {
     /// Folders of the sweeps, for example results/quickstart
     #[arg(value_name = "DIR", required = true)]

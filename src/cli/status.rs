@@ -2,7 +2,7 @@
 
 mod follow;
 
-use std::fmt::{self, Write};
+use std::fmt::Write;
 use std::path::PathBuf;
 
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ use sweep_core::error::{Exit, Result};
 use sweep_core::history::{History, Status, TrialRecord};
 use sweep_core::trial::{METRICS, TrialId};
 use sweep_report::ranking::{Counts, Place, Ranking, groups};
-use sweep_report::{format, planned_epochs, summary};
+use sweep_report::{State, format, planned_epochs, summary};
 use sweep_scheduler::search::Search;
 use sweep_spec::Spec;
 
@@ -72,27 +72,6 @@ fn standing(opened: &Opened, held: bool) -> (Standing<'_>, Search) {
     (Standing::new(&opened.spec, &opened.history, search.len(), held), search)
 }
 
-/// Whether a sweep goes on.
-#[derive(Debug, Clone, Copy, PartialEq, serde::Serialize)]
-#[serde(rename_all = "snake_case")]
-enum State {
-    Running,
-    Paused,
-    Interrupted,
-    Complete,
-}
-
-impl fmt::Display for State {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            State::Running => "running",
-            State::Paused => "paused",
-            State::Interrupted => "interrupted",
-            State::Complete => "complete",
-        })
-    }
-}
-
 /// The state of a sweep.
 struct Standing<'a> {
     state: State,
@@ -108,14 +87,7 @@ struct Standing<'a> {
 impl<'a> Standing<'a> {
     fn new(spec: &Spec, history: &'a History, total: Option<u64>, held: bool) -> Standing<'a> {
         let counts = Counts::new(history);
-        // A file that was extended has more trials than the last controller knew about.
-        let complete = total.map_or(history.complete, |total| counts.ended() >= total);
-        let state = match (held, complete) {
-            (true, _) if history.steering.paused => State::Paused,
-            (true, _) => State::Running,
-            (false, true) => State::Complete,
-            (false, false) => State::Interrupted,
-        };
+        let state = State::of(history, total, held);
         let ranking = Ranking::new(history, &spec.metric);
         let repeated =
             summary::leader(spec, &groups(&ranking, &spec.metric)).map(|best| summary::of_settings(spec, best));
@@ -130,7 +102,8 @@ impl<'a> Standing<'a> {
     }
 
     fn text(&self, Opened { layout, spec, history, .. }: &Opened) -> String {
-        let mut text = format!("{} is {}", format::clean(&history.name), self.state);
+        let verb = if self.state == State::Failed { "has" } else { "is" };
+        let mut text = format!("{} {verb} {}", format::clean(&history.name), self.state);
         if self.state == State::Paused {
             let _ = write!(text, "; to continue: sweep continue {}", layout.root().display());
         }
@@ -138,12 +111,12 @@ impl<'a> Standing<'a> {
             let plural = if most == 1 { "slot" } else { "slots" };
             let _ = write!(text, "; it uses at most {most} {plural}");
         }
+        let folder = layout.root().display();
+        if let Some(failed) = summary::hopeless(history).filter(|_| self.state == State::Failed) {
+            let _ = write!(text, ": {failed}; once that is fixed: sweep resume --retry-failed {folder}");
+        }
         if self.state == State::Interrupted {
-            let folder = layout.root().display();
-            let _ = match summary::hopeless(history) {
-                Some(failed) => write!(text, ": {failed}; once that is fixed: sweep resume --retry-failed {folder}"),
-                None => write!(text, "; to continue: sweep resume {folder}"),
-            };
+            let _ = write!(text, "; to continue: sweep resume {folder}");
         }
         let ended = format::count(self.counts.ended());
         let _ = match self.total {
@@ -307,7 +280,7 @@ fn reasons(history: &History, search: &Search, standing: &Standing) -> String {
                 "idle: its trainer is loading, or its GPU already runs as many trials as memory and throughput allow"
                     .into()
             }
-            (None, None) => "idle: its trainer is loading, or the slot was given up".into(),
+            (None, None) => "idle: its trainer is loading, or the slot can no longer be used".into(),
         };
         // One line is enough for the idle slots of a GPU with the same reason.
         let device = slot.split('.').next().unwrap_or_default();
@@ -319,9 +292,11 @@ fn reasons(history: &History, search: &Search, standing: &Standing) -> String {
         let reason = match &trial.last_fault {
             Some(fault) if trial.crowded => format!("waits for a device of its own; {fault}"),
             Some(fault) => format!("waits for a free slot to retry; {fault}"),
-            None if trial.postponed > 0 => "its program left before it was done, and is started again later".into(),
+            None if trial.postponed > 0 => {
+                "its program exited before it was done, and will be started again later".into()
+            }
             None => match &trial.unsaved {
-                Some(reason) => format!("waits for a free slot; nothing shows that it saved a checkpoint: {reason}"),
+                Some(reason) => format!("waits for a free slot; it may not have saved a checkpoint: {reason}"),
                 None => "saved, waits for a free slot".into(),
             },
         };
@@ -420,7 +395,7 @@ mod tests {
         let layout = sweep_sample::write(&results.path().join("failed"), &entries);
         let opened = Opened::new(layout.root()).unwrap();
         let text = Standing::new(&opened.spec, &opened.history, Some(12), false).text(&opened);
-        let said = "is interrupted; it uses at most 1 slot: all 2 trials that ended failed, the last one, 0002, with: exit \
+        let said = "has failed; it uses at most 1 slot: all 2 trials that ended failed, the last one, 0002, with: exit \
                     code 2; once that is fixed: sweep resume --retry-failed ";
         assert!(text.contains(said), "{text}");
     }

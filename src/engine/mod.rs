@@ -142,7 +142,8 @@ impl Engine {
                     if !self.lock.is_kept() {
                         let what = format!("another controller has taken over {}", self.layout.root().display());
                         return Err(Error::new(Exit::Storage, what)
-                            .hint("this one did not run for a while, and was taken for dead; nothing is lost"));
+                            .hint("this one did not respond for a while, so it was assumed to be dead; nothing is \
+                                lost"));
                     }
                     batch.extend(requests::waiting(&self.layout).into_iter().map(Event::Asked));
                     batch.push(Event::Tick);

@@ -79,14 +79,14 @@ fn entry(entry: &Entry) {
         Entry::Ended { attempt, outcome, .. } => info!("{attempt}: {}", outcome.name().replace('_', " ")),
         Entry::Lost { attempt, fault, .. } => warn!("{attempt}: was lost and is retried: {fault}"),
         Entry::Paused { attempt, unsaved: Some(reason), .. } => {
-            warn!("{attempt}: left, and nothing shows that it saved: {reason}")
+            warn!("{attempt}: left its slot, and may not have saved: {reason}")
         }
         Entry::Paused { attempt, signal: Some(number), .. } => {
             info!("{attempt}: left after signal {number} from another process")
         }
         Entry::Paused { attempt, later: true, .. } => info!("{attempt}: asks to be started again later"),
         Entry::Paused { attempt, .. } => info!("{attempt}: saved and left"),
-        Entry::Reopened { trial, .. } => info!("trial {trial}: is tried again"),
+        Entry::Reopened { trial, .. } => info!("trial {trial}: is retried"),
         Entry::Spared { attempt, by, epoch, .. } => {
             info!("{attempt}: would have been stopped at epoch {epoch} ({by:?})")
         }

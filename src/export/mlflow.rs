@@ -23,7 +23,7 @@ const LONGEST: usize = 6000;
 /// Maximum number of characters of a name. MLflow takes 250; a few are left for a number that makes a name unique.
 const LONGEST_NAME: usize = 240;
 
-/// A sweep as MLflow is told about it.
+/// The content of a sweep for MLflow.
 #[derive(Debug)]
 pub struct Runs<'a> {
     spec: &'a Spec,
@@ -37,14 +37,15 @@ pub struct Runs<'a> {
     parameters: HashMap<String, String>,
 }
 
-/// A trial that has ended. The requests are made one run at a time: all of them together are a multiple of the journal.
+/// A trial that has ended. The requests are created for one run at a time, because all of them together are several
+/// times as large as the journal.
 #[derive(Debug)]
 pub struct Run {
     /// Body of `runs/create`, without the experiment.
     pub create: Value,
     /// Bodies of `runs/log-batch`, without the run.
     pub batches: Vec<Value>,
-    /// Body of `runs/update`, without the run. It comes last: a run that has this end is complete.
+    /// Body of `runs/update`, without the run. It is sent last: a run with this end time is complete.
     pub update: Value,
 }
 

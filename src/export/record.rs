@@ -1,4 +1,4 @@
-//! What other tools are told about a trial.
+//! The data about a trial that exports contain.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use sweep_core::pareto;
 use sweep_core::trial::{EpochMetrics, METRICS, Metric};
 use sweep_spec::Spec;
 
-/// The metrics that every tool gets, in the order of the columns of epochs.csv: all but times and speeds.
+/// The metrics in every export, in the order of the columns of epochs.csv: all except times and speeds.
 pub fn names(metric: &str, trials: &[TrialRecord]) -> Vec<String> {
     let measured = |name: &str| trials.iter().any(|trial| points(trial, name, metric).next().is_some());
     let own =
@@ -46,7 +46,8 @@ pub fn points<'a>(trial: &'a TrialRecord, name: &'a str, metric: &'a str) -> imp
     own.chain(others).filter(|(_, value)| value.is_finite())
 }
 
-/// When each epoch ended, in Unix seconds. The journal has how long epochs took; pauses between attempts are left out.
+/// When each epoch ended, in Unix seconds. They are computed from the durations of the epochs in the journal; pauses
+/// between attempts are left out.
 pub fn times(trial: &TrialRecord) -> BTreeMap<u32, f64> {
     let mut at = trial.first_started_at;
     let mut ended = |epoch: &EpochMetrics| {

@@ -124,7 +124,7 @@ fn epochs(spec: &Spec, history: &History, metrics: &[String]) -> Table {
     Table { name: "epochs", columns }
 }
 
-/// Names of columns in lowercase, because SQLite does not tell `lr` from `LR`.
+/// Names of columns in lowercase, because SQLite does not distinguish `lr` and `LR`.
 struct Names(HashSet<String>);
 
 impl Names {
@@ -132,7 +132,7 @@ impl Names {
         Names(names.into_iter().map(str::to_lowercase).collect())
     }
 
-    /// The name, with the prefix as often as it takes to differ from all others.
+    /// The name, with the prefix repeated until it differs from all others.
     fn unique(&mut self, prefix: &str, name: &str) -> String {
         let mut unique = name.to_owned();
         while !self.0.insert(unique.to_lowercase()) {
@@ -142,7 +142,7 @@ impl Names {
     }
 }
 
-/// The narrowest type that has all values. What is neither all numbers nor all truth values is text.
+/// The narrowest type for all values. If they are neither all numbers nor all booleans, the type is text.
 fn typed(values: Vec<Option<&Value>>) -> Values {
     let values: Vec<Option<&Value>> = values.into_iter().map(|value| value.filter(|value| !value.is_null())).collect();
     let all = |is: fn(&Value) -> bool| values.iter().flatten().all(|value| is(value));

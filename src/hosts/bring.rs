@@ -1,4 +1,4 @@
-//! Brings this program along, to a host that has none, or another version.
+//! Copies this program to a host that has none, or has another version.
 
 use std::fs::File;
 use std::io;
@@ -73,7 +73,7 @@ mkdir -p "$folder" && cd "$folder" || exit 1;
 pwd; shift;
 for file; do sha256sum < "$file" 2> /dev/null || echo none; done"#;
 
-/// Takes a file from stdin, if all of it arrives.
+/// Stores a file from stdin, if it arrives completely.
 const TAKE: &str = r#"
 cd "$1" && cat > ".$2.part" && chmod 755 ".$2.part";
 [ "$(sha256sum < ".$2.part" | cut -d ' ' -f 1)" = "$3" ] || { echo "it did not arrive whole" >&2; exit 1; };

@@ -6,18 +6,18 @@ use std::process::{Command, Stdio};
 use super::Remote;
 use super::remote::options;
 
-/// Says whether a path is there, and whether rsync is. The folder that the path is in is created.
+/// Prints whether a path exists, and whether rsync is installed. Creates the folder of the path.
 const LOOK: &str = r#"
 mkdir -p "$(dirname "$1")" || exit 1;
 [ -e "$1" ] && echo there || echo missing;
 command -v rsync > /dev/null 2>&1 && echo rsync || echo none"#;
 
-/// Unpacks what comes on stdin beside the path, and puts it there once it is whole.
+/// Unpacks stdin next to the path, and moves the result to the path when it is complete.
 const UNPACK: &str = r#"
 name=$(basename "$1") && cd "$(dirname "$1")" && part=.$name.part && rm -rf "$part" && mkdir "$part" || exit 1;
 tar -C "$part" -xf - && mv "$part/$name" "$name" && rmdir "$part""#;
 
-/// Copies a file or a folder, if it is not there. Where both sides have rsync, what has changed is copied, too. Returns
+/// Copies a file or a folder, if it is not there. If both sides have rsync, changed files are copied, too. Returns
 /// whether anything was copied.
 ///
 /// # Errors

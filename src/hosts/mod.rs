@@ -1,4 +1,4 @@
-//! What a host by ssh is given before an agent starts there: this program, and data.
+//! Prepares a host over ssh before an agent starts there: copies this program, and data.
 
 mod bring;
 mod copy;

@@ -5,7 +5,8 @@ use std::process::{Command, Stdio};
 /// Time for ssh to connect, in seconds.
 const CONNECT: u32 = 15;
 
-/// Time after which ssh asks a host that says nothing for a sign of life, in seconds. It gives up after three.
+/// Interval in seconds at which ssh checks whether a silent host is alive. After three checks without an answer, ssh
+/// gives up.
 const ALIVE: u32 = 15;
 
 /// A host, and the lines for its shell before anything else.
@@ -39,7 +40,8 @@ fn quoted(word: &str) -> String {
 }
 
 impl Remote<'_> {
-    /// Runs a script of the standard shell there, in which a line break is as good as a space. Returns what it prints.
+    /// Runs a script of the standard shell there. In the script, line breaks must be equivalent to spaces. Returns what
+    /// it prints.
     ///
     /// # Errors
     /// Returns the last line that it, or ssh, says.

@@ -17,7 +17,7 @@ use sweep_core::space::{Distribution, same};
 use sweep_core::trial::{Goal, Settings, plain};
 use sweep_spec::Spec;
 
-/// What a file says.
+/// The content of an imported file.
 #[derive(Debug, Default, PartialEq)]
 pub struct Study {
     /// Which values are better, if the file says so.

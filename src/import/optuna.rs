@@ -15,7 +15,7 @@ const SET_TRIAL_PARAM: u64 = 5;
 const SET_TRIAL_STATE: u64 = 6;
 const COMPLETE: u64 = 1;
 
-/// What the journal says of a trial so far.
+/// The data about a trial in the journal so far.
 #[derive(Default)]
 struct Begun {
     study: u64,
@@ -105,7 +105,7 @@ pub(super) fn goal(directions: &[u64]) -> Result<Option<Goal>, String> {
     }
 }
 
-/// A study of trials with their numbers, parameters and values, where they finished.
+/// A study of trials with their numbers, parameters and values, if they finished.
 pub(super) fn gathered(
     goal: Option<Goal>,
     trials: impl Iterator<Item = (usize, Map<String, Value>, Option<f64>)>,

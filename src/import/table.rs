@@ -5,10 +5,10 @@ use serde_json::{Map, Value};
 
 use super::{Foreign, Study};
 
-/// Outcomes, in sweep's and Optuna's words, and W&B's, whose value counts.
+/// Names of outcomes of successful trials, in sweep, Optuna and W&B.
 const FINISHED: [&str; 6] = ["finished", "early_stopped", "stopped", "complete", "pruned", ""];
 
-/// What tools put before the name of a parameter: Optuna, MLflow, and sweep itself.
+/// Prefixes that Optuna, MLflow and sweep itself put before the name of a parameter.
 const PREFIXES: [&str; 3] = ["params_", "params.", "setting_"];
 
 /// Reads a table. The value of a trial is in the column `metric`, or `best_` before it, either with MLflow's prefix, or in

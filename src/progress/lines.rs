@@ -54,10 +54,10 @@ fn paused(
         ),
         _ if later => format!("trial {trial}: the program asks to be started again later (exit code {LATER})"),
         (None, Some(reason), Some(rule)) => {
-            format!("trial {trial}: {rule}; nothing shows that it saved a checkpoint: {reason}")
+            format!("trial {trial}: {rule}; it may not have saved a checkpoint: {reason}")
         }
         (None, Some(reason), None) => {
-            format!("trial {trial}: stopped; nothing shows that it saved a checkpoint: {reason}")
+            format!("trial {trial}: stopped; it may not have saved a checkpoint: {reason}")
         }
         (None, None, Some(rule)) => format!("trial {trial}: {rule}; saved"),
         (None, None, None) => format!("trial {trial}: saved"),
@@ -119,7 +119,8 @@ pub fn line(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String>
     }
 }
 
-/// Whether no other trial has its metric in the same place. Trials of one script have, so only the first one tells it.
+/// Whether no other trial read its metric from this source. All trials of a script have the same source, so only the
+/// first one is reported.
 fn is_new_source(source: &str, attempt: Attempt, history: &History) -> bool {
     !history.trials.iter().any(|one| one.id != attempt.trial && one.source.as_deref() == Some(source))
 }
@@ -181,7 +182,7 @@ fn of_node(what: &NodeChange) -> String {
     }
 }
 
-/// A warning, if the trial has told epochs and never the metric: its name in the sweep file is likely wrong.
+/// A warning, if the trial has reported epochs but never the metric. Its name in the sweep file is then probably wrong.
 pub fn misnamed(entry: &Entry, scheduler: &Scheduler, spec: &Spec) -> Option<String> {
     let Entry::Row { attempt, .. } = entry else { return None };
     let history = scheduler.history();

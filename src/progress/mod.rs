@@ -37,7 +37,7 @@ pub struct Screen {
     kind: Kind,
     /// Messages about given-up slots that were already printed.
     told: Vec<String>,
-    /// Whether it was told that the metric does not come.
+    /// Whether the user was warned that the metric is missing.
     warned: bool,
 }
 

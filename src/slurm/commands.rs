@@ -29,7 +29,8 @@ impl Slurm {
         Slurm { submission, variables: variables.into_iter().filter(|name| !is_kept(name)).collect() }
     }
 
-    /// Submits some tasks, or fewer if Slurm refuses so many. Returns how many it accepted, and what it said of the others.
+    /// Submits some tasks, or fewer if Slurm refuses this number. Returns how many it accepted, and its message about
+    /// the others.
     ///
     /// # Errors
     /// If it accepts none.

@@ -9,7 +9,7 @@ const TO_SAVE: Duration = Duration::from_secs(60);
 /// The part of a short job that is used for this at most.
 const PART_TO_SAVE: u32 = 4;
 
-/// The time for trials until the job ends. `None` if this is no job, or if it has no end.
+/// The time for trials until the job ends. `None` if this process is not in a job, or if the job has no time limit.
 pub fn time_for_trials(variable: impl Fn(&str) -> Option<String>, now: f64) -> Option<Duration> {
     let job = variable("SLURM_JOB_ID")?;
     // Slurm before 23.02 does not tell a job its end.

@@ -68,12 +68,12 @@ impl Jobs {
         self.changes.recv().await
     }
 
-    /// Whether agents may still come.
+    /// Whether agents may still join.
     pub fn expects(&self) -> bool {
         self.counts.expects.load(Ordering::Relaxed)
     }
 
-    /// Says how many nodes are enough. Jobs that wait beyond it are canceled at the next query.
+    /// Sets how many nodes are enough. Queued jobs beyond this number are canceled at the next query.
     pub fn need(&self, nodes: u32) {
         self.counts.needed.store(nodes, Ordering::Relaxed);
     }
@@ -87,7 +87,7 @@ impl Jobs {
     }
 }
 
-/// Queries the queue every half a minute, until nobody takes the changes.
+/// Queries the queue every 30 seconds, until the receiver of the changes is dropped.
 async fn watch(slurm: Slurm, mut pool: Pool, counts: Arc<Counts>, changes: mpsc::Sender<Change>) {
     let mut polls = interval(POLL);
     polls.set_missed_tick_behavior(MissedTickBehavior::Delay);

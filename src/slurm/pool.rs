@@ -14,7 +14,7 @@ pub struct Pool {
 /// Slurm's word for a job whose agent left by itself.
 pub const BY_ITSELF: &str = "COMPLETED";
 
-/// What the queue shows.
+/// A change in the queue.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Change {
     /// The agent of that name has ended with all its trainers. The word is Slurm's for the reason: `TIMEOUT`, or
@@ -25,7 +25,7 @@ pub enum Change {
 }
 
 impl Pool {
-    /// Takes in the queue. Jobs that Slurm has forgotten are not there any more.
+    /// Updates the jobs from the queue. Jobs that Slurm no longer lists have ended.
     pub fn update(&mut self, jobs: Vec<Job>) -> Vec<Change> {
         let mut changes = Vec::new();
         let now: BTreeMap<(u64, u32), Job> = jobs.into_iter().map(|job| ((job.array, job.task), job)).collect();
@@ -77,12 +77,12 @@ impl Pool {
         self.jobs.values().filter(|job| job.state.is_alive()).count() as u32
     }
 
-    /// Whether an agent may still come. A job that is ending may be about to be queued again.
+    /// Whether an agent may still join. A job that is ending may be about to be queued again.
     pub fn expects(&self) -> bool {
         self.jobs.values().any(|job| job.state.is_alive() || job.state == State::Ending)
     }
 
-    /// The tasks to submit, so that this number of jobs is there. Their numbers were never used in a job that may be alive.
+    /// The tasks to submit to reach this number of jobs. No job that may be alive has used their numbers.
     pub fn missing(&self, nodes: u32) -> Vec<u32> {
         let first = self.jobs.values().filter(|job| job.state.is_alive()).map(|job| job.task).max().unwrap_or(0) + 1;
         (first..first + nodes.saturating_sub(self.alive())).collect()

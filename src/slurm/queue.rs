@@ -1,6 +1,7 @@
 //! What squeue says about the jobs of a sweep. Pure.
 
-/// The format to ask for: array, task, state, reason, node. A job that is no array has other fields than numbers.
+/// The format to ask for: array, task, state, reason, node. For a job that is not an array, some of these fields are
+/// not numbers.
 pub const FORMAT: &str = "%F|%K|%T|%r|%N";
 
 /// One task of an array.
@@ -15,7 +16,7 @@ pub struct Job {
     pub node: String,
 }
 
-/// What a job does, as far as it matters here.
+/// The state of a job, reduced to what matters here.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum State {
     Pending,

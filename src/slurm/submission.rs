@@ -14,7 +14,7 @@ const NOTICE: u32 = 30;
 /// The jobs of a sweep.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Submission {
-    /// Identifies the sweep among all of its user.
+    /// Identifies the sweep among all sweeps of the user.
     pub sweep: String,
     /// The sweep's folder, which all nodes can read.
     pub folder: PathBuf,
@@ -80,7 +80,8 @@ impl Submission {
     }
 }
 
-/// Returns whether a variable is kept for Slurm's programs. Inside a job, the others would make the new jobs like it.
+/// Returns whether Slurm's programs get this environment variable. Inside a job, the other variables would pass the
+/// settings of this job to the new jobs.
 pub fn is_kept(variable: &str) -> bool {
     variable == "SLURM_CONF"
         || !["SLURM_", "SLURMD_", "SBATCH_", "SRUN_"].iter().any(|prefix| variable.starts_with(prefix))

@@ -92,5 +92,5 @@ fn a_slot_that_waits_for_results_says_for_which() {
     run.kill().expect("it is our child");
     let output = run.wait_with_output().expect("it is our child");
     let told = String::from_utf8_lossy(&output.stderr).into_owned();
-    assert!(told.contains("`lag: 0` lets only 1 of the 3 slots train at the same time"), "{told}");
+    assert!(told.contains("with `lag: 0`, only 1 of the 3 slots can train at the same time"), "{told}");
 }

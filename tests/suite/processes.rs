@@ -288,7 +288,7 @@ fn one_controller(flock: &str) {
     world.write("results/s/.holder", far);
     let (code, text) = resume();
     assert_eq!(code, Some(0), "{text}");
-    assert!(text.contains("note: waiting up to 15 s for a sign of life from process 1 on far"), "{text}");
+    assert!(text.contains("note: waiting up to 15 s to see whether process 1 on far"), "{text}");
 }
 
 /// The machine's time jumps by a day once a file is there. The monotonic clock does not.

@@ -364,6 +364,36 @@ fn several_sweeps_are_shown_side_by_side() {
     assert!(text.contains("missing does not exist"), "{text}");
 }
 
+/// The best trial is evaluated after the last one has ended, while the page is open.
+#[test]
+fn the_page_shows_the_images_of_the_best_trial_when_they_are_there() {
+    let world = World::new();
+    made(&world.path("a"), 3);
+    let page = Page::open(&world, "a");
+    let mut stream = TcpStream::connect(&page.host).expect("it listens");
+    let cookie = page.cookie();
+    let request = format!("GET /sweep/1/events HTTP/1.1\r\nHost: {}\r\nCookie: {cookie}\r\n\r\n", page.host);
+    stream.write_all(request.as_bytes()).expect("it reads");
+    let insight = || page.json("/sweep/1/update")["overview"]["insight"].clone();
+    wait_until("the sweep is analyzed", Duration::from_secs(60), || !insight()["headline"].is_null());
+    assert!(!insight().to_string().contains("matrix"));
+    assert_eq!(page.status("GET /sweep/1/worst.png", &[("Host", &page.host), ("Cookie", &cookie)]), 404);
+    let evaluation = serde_json::json!({
+        "classes": ["cat", "<dog>"], "trial": 2, "validation": [[7, 3], [1, 9]], "worst": [], "tests": [], "tested_before": 0,
+    });
+    world.write("a/worst.png", "png");
+    world.write("a/evaluation.json", &evaluation.to_string());
+    wait_until("the images are shown", Duration::from_secs(60), || insight().to_string().contains("matrix"));
+    let sections = insight()["sections"].clone();
+    let matrix = &sections[0]["images"]["matrix"];
+    assert_eq!(
+        (&matrix["rows"], &matrix["classes"]),
+        (&evaluation["validation"], &evaluation["classes"]),
+        "{sections}"
+    );
+    assert_eq!(page.get("/sweep/1/worst.png"), "png");
+}
+
 #[test]
 fn a_run_shows_its_own_page_until_it_ends() {
     let world = scripted("* slow 300");

@@ -34,7 +34,7 @@ impl Budget {
         *self == Budget::default()
     }
 
-    /// Returns the limit of running time on this number of GPUs, if there is one.
+    /// Returns the limit on the running time in seconds with this number of GPUs, if there is a limit.
     pub fn seconds(&self, gpus: usize) -> Option<f64> {
         let of_gpus = self.gpu_time.map(|time| time.as_secs_f64() / gpus.max(1) as f64);
         let limits = [self.time.map(|time| time.as_secs_f64()), of_gpus];
@@ -42,7 +42,7 @@ impl Budget {
     }
 }
 
-/// What a budget buys, once the cost of an epoch is measured.
+/// The trials that a budget pays for, once the cost of an epoch is measured.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Purchase {
     /// Epochs of a whole trial.
@@ -59,15 +59,17 @@ pub struct Purchase {
     pub trials: u64,
 }
 
-/// Returns the number of trials that a search over this many parameters should be able to try, if it has as many.
+/// Returns the number of trials that a search over this number of parameters needs. If the search has fewer trials,
+/// returns their number.
 pub fn wanted(parameters: usize, trials: Option<u64>) -> u64 {
     let wanted = LEAST_TRIALS.max(TRIALS_PER_PARAMETER * parameters as u64);
     trials.map_or(wanted, |trials| trials.min(wanted))
 }
 
-/// Decides what to buy for a budget that pays for `whole` whole trials of `epochs` epochs each. If these are fewer than
-/// `wanted`, trials are compared at rungs, and only the best third continues at each: as few rungs as it takes. `most`
-/// is the number of trials that the search has.
+/// Chooses the number of trials and the early stopping for a budget that pays for `whole` whole trials of `epochs`
+/// epochs each. If `whole` is less than `wanted`, trials are compared at rungs, and only the best third continues at
+/// each. The number of rungs is the smallest one that fits the budget. `most` is the number of trials that the search
+/// has.
 pub fn purchase(whole: f64, epochs: u32, wanted: u64, most: Option<u64>) -> Purchase {
     let epochs = epochs.max(1);
     let mut possible = (0..=MOST_RUNGS).filter(|rungs| ETA.pow(*rungs) <= epochs);

@@ -1,4 +1,4 @@
-//! What the best configuration says about validation and test images, measured once after the sweep.
+//! The predictions of the best configuration on validation and test images, measured once after the sweep.
 
 use serde::{Deserialize, Serialize};
 
@@ -16,7 +16,7 @@ pub struct Evaluation {
     pub trial: TrialId,
     /// Its validation images.
     pub validation: Confusion,
-    /// Its most wrongly classified validation images, the worst first.
+    /// The validation images with the worst predictions, worst first.
     pub worst: Vec<Worst>,
     /// The trials of the best configuration that kept their weights, on the test images. Empty if there are none.
     pub tests: Vec<(TrialId, Confusion)>,
@@ -29,18 +29,18 @@ pub struct Evaluation {
 pub struct Worst {
     /// Index of its own class.
     pub label: usize,
-    /// Index of the class that it was taken for.
+    /// Index of the predicted class.
     pub predicted: usize,
-    /// Probability of that class, according to the network.
+    /// Predicted probability of that class.
     pub probability: f64,
 }
 
-/// Numbers of images by their own class (rows) and the class that they were taken for (columns).
+/// Numbers of images by true class (rows) and predicted class (columns).
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Confusion(pub Vec<Vec<u64>>);
 
 impl Confusion {
-    /// Counts pairs of an image's own class and the class that it was taken for.
+    /// Counts pairs of true class and predicted class.
     pub fn of(classes: usize, pairs: impl IntoIterator<Item = (usize, usize)>) -> Confusion {
         let mut counts = vec![vec![0; classes]; classes];
         for (label, predicted) in pairs {
@@ -60,7 +60,7 @@ impl Confusion {
         (self.images() > 0).then(|| right as f64 / self.images() as f64)
     }
 
-    /// Returns the 95% interval of the accuracy by Wilson's formula, which holds near 0 and 1 too.
+    /// Returns the 95% interval of the accuracy by Wilson's formula, which is also valid near 0 and 1.
     pub fn interval(&self) -> Option<(f64, f64)> {
         let (p, n) = (self.accuracy()?, self.images() as f64);
         let middle = (p + Z * Z / (2.0 * n)) / (1.0 + Z * Z / n);

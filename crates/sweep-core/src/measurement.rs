@@ -1,5 +1,5 @@
-//! The short measurements that a trainer makes of a network before real training: the request ([`MeasureRequest`]) and the
-//! answer ([`Measured`]). They take a few seconds. `check::model` interprets the numbers.
+//! Short measurements of a network, which the trainer makes before real training: the request ([`MeasureRequest`]) and
+//! the answer ([`Measured`]). They take a few seconds. `check::model` interprets the numbers.
 
 use serde::{Deserialize, Serialize};
 

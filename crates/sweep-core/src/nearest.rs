@@ -27,8 +27,8 @@ const KNOWN_AS: [(&str, &str); 23] = [
     ("metrics", "metric"),
 ];
 
-/// The name among those that a program told that may mean the metric of the sweep file: also a short form, as `val_acc` of
-/// `val_accuracy`.
+/// Returns the name reported by a program that most likely means the metric of the sweep file. It may be a short form,
+/// such as `val_acc` for `val_accuracy`.
 pub fn nearest_metric<'a>(metric: &str, told: &[&'a str]) -> Option<&'a str> {
     let words = |name: &str| -> Vec<String> {
         let parts = name.split(|char: char| !char.is_alphanumeric()).filter(|part| !part.is_empty());
@@ -44,7 +44,7 @@ pub fn nearest_metric<'a>(metric: &str, told: &[&'a str]) -> Option<&'a str> {
     nearest(metric, told.iter().copied()).or_else(|| told.iter().copied().find(|name| is_short(name)))
 }
 
-/// The word of `words` that `typed` is most like, if it is like any.
+/// Returns the word of `words` that is most similar to `typed`, if one is similar enough.
 pub fn nearest<'a>(typed: &str, words: impl IntoIterator<Item = &'a str>) -> Option<&'a str> {
     let typed = typed.to_lowercase().replace('-', "_");
     let meant = KNOWN_AS.iter().find(|(theirs, _)| *theirs == typed).map(|(_, ours)| *ours);

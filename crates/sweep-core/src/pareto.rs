@@ -26,7 +26,7 @@ pub fn value(trial: &TrialRecord, metric: &Metric, best: &EpochMetrics, ranks: &
     }
 }
 
-/// Returns a value of which less is better.
+/// Converts a value of a metric so that lower is better.
 pub fn loss(value: f64, goal: Goal) -> f64 {
     if goal == Goal::Minimize { value } else { -value }
 }
@@ -36,8 +36,8 @@ fn beats(a: &[f64], b: &[f64]) -> bool {
     a.iter().zip(b).all(|(a, b)| a <= b) && a.iter().zip(b).any(|(a, b)| a < b)
 }
 
-/// Returns the number of each point's front, from 0: no point of a front beats another one of it, and front 0 is beaten by
-/// no point. Less is better.
+/// Returns the number of each point's front, from 0. No point dominates another point of its own front, and no point
+/// dominates a point of front 0. Lower values are better.
 pub fn fronts(points: &[Vec<f64>]) -> Vec<usize> {
     let mut fronts = vec![usize::MAX; points.len()];
     let mut left: Vec<usize> = (0..points.len()).collect();

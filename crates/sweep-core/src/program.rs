@@ -26,13 +26,15 @@ pub struct Program {
     pub command: Vec<String>,
     /// File that the program writes its metrics to, relative to the trial's folder.
     pub metrics_file: Option<String>,
-    /// Where metrics are looked for, if `metrics_file` does not say it.
+    /// Where to look for metrics, unless `metrics_file` is given.
     pub metrics: Metrics,
-    /// Where it is started, relative to the sweep file's folder; `None`: where its file is found.
+    /// Folder in which the program starts, relative to the sweep file's folder. `None` means the folder where its file
+    /// is found.
     pub folder: Option<String>,
-    /// Whether it is started in the trial's folder instead.
+    /// Whether the program starts in the trial's folder instead.
     pub in_trial_folder: bool,
-    /// Parameters that stand in groups: by name, the names of the groups around one and its own.
+    /// Parameters in groups. The key is the full name; the value has the names of the enclosing groups, then the
+    /// parameter's own name.
     pub groups: BTreeMap<String, Vec<String>>,
 }
 
@@ -97,7 +99,7 @@ pub const MACROS: [&str; 12] = [
     "${args_override_hydra}",
 ];
 
-/// Placeholders for what is known about a trial, anywhere in the command and in values that are text.
+/// Placeholders for properties of a trial. They may be anywhere in the command and in text values.
 pub const PLACEHOLDERS: [&str; 6] = ["${trial_dir}", "${trial}", "${seed}", "${repeat}", "${gpus}", "${resume}"];
 
 /// Programs that run the file in the next item. A version may follow the name.
@@ -119,8 +121,8 @@ pub enum Need<'a> {
 pub const SETTINGS_FILE: &str = "settings.json";
 
 impl Program {
-    /// The settings as the program gets them: members of a group are a table under the group's name, sorted by name, as W&B
-    /// has them.
+    /// Returns the parameters as the program receives them: the members of a group are a table under the group's name,
+    /// sorted by name, as in W&B.
     pub fn config(&self, settings: &Settings) -> Settings {
         let steps = |name: &String| self.groups.get(name).cloned().unwrap_or_else(|| vec![name.clone()]);
         let sorted: BTreeMap<Vec<String>, &Json> = settings.iter().map(|(name, value)| (steps(name), value)).collect();
@@ -131,7 +133,7 @@ impl Program {
         config
     }
 
-    /// The program and the settings of a trial, with the values of [`PLACEHOLDERS`] in their place.
+    /// Returns the program and the parameters of a trial, with [`PLACEHOLDERS`] replaced by their values.
     pub fn filled(&self, settings: &Settings, values: &[String; PLACEHOLDERS.len()]) -> (Program, Settings) {
         let fill = |text: &str| {
             PLACEHOLDERS.iter().zip(values).fold(text.to_owned(), |text, (name, value)| text.replace(name, value))
@@ -158,8 +160,8 @@ impl Program {
         program
     }
 
-    /// The argument list of a trial. `interpreter` stands for `${interpreter}`, `settings_file` is the place of a file
-    /// with the settings, and `variable` looks a name up in the environment.
+    /// Returns the argument list of a trial. `interpreter` replaces `${interpreter}`, `settings_file` is the path of a
+    /// file with the parameters, and `variable` looks up a name in the environment.
     ///
     /// # Errors
     /// If the environment does not have a requested name.

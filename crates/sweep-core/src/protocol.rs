@@ -71,7 +71,7 @@ pub struct Sheet {
     pub file: PathBuf,
 }
 
-/// Request for what a trained network says about images. `sweep-trainer --predict` reads it from stdin and writes
+/// Request for the predictions of a trained network. `sweep-trainer --predict` reads it from stdin and writes
 /// [`Predicted`] to stdout.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Predict {
@@ -98,12 +98,12 @@ pub enum Subject {
     Test,
 }
 
-/// What a trained network says about images.
+/// The predictions of a trained network.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Predicted {
     /// Names of the classes.
     pub classes: Vec<String>,
-    /// One per image, in their order.
+    /// One prediction per image, in the order of the request.
     pub images: Vec<Prediction>,
 }
 
@@ -128,7 +128,7 @@ impl Predicted {
     }
 }
 
-/// What a trained network says about one image.
+/// The prediction of a trained network for one image.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Prediction {
     /// Index of the image's own class, if it is known.
@@ -137,7 +137,7 @@ pub struct Prediction {
     pub probabilities: Vec<f32>,
     /// Why the image cannot be used.
     pub error: Option<String>,
-    /// What was given up to bring it to the network's shape.
+    /// How the image was converted to the network's input shape, such as cropping.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub notes: Vec<String>,
 }

@@ -8,7 +8,7 @@ use rand_chacha::ChaCha8Rng;
 
 use crate::trial::Settings;
 
-/// What a draw decides. Two purposes never share a stream.
+/// What random numbers are used for. Two purposes never share a stream.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u64)]
 pub enum Purpose {
@@ -44,8 +44,8 @@ pub fn stream(seed: u64, trial: u64, epoch: u64, purpose: Purpose) -> ChaCha8Rng
     ChaCha8Rng::from_seed(key)
 }
 
-/// A trial's own seed: a function of the sweep's seed, the trial's settings and which repeat of them it is, from 1. It is
-/// below 2^31, so that every library takes it as a seed.
+/// Computes a trial's own seed from the sweep's seed, the trial's parameters, and the number of the repeat, from 1. The
+/// result is below 2^31, so every library accepts it as a seed.
 pub fn trial_seed(sweep: u64, settings: &Settings, repeat: u32) -> u64 {
     // FNV-1a (Fowler, Noll, Vo) of the settings by name: the standard library's hash may change with its version.
     let sorted: std::collections::BTreeMap<_, _> = settings.iter().collect();

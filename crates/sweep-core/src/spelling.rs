@@ -1,14 +1,14 @@
 //! What a text spells where a number or a boolean is expected. Every reader of a sweep file uses these two functions, so
 //! that a value means the same in each of its sections.
 
-/// Returns the finite number that a text spells, as in `1e-4`. A text with spaces around the number spells none: YAML
-/// leaves them in only if they were quoted.
+/// Parses a finite number, such as `1e-4`. A text with spaces around the number is not accepted, because YAML keeps
+/// such spaces only in quoted text.
 pub fn number(text: &str) -> Option<f64> {
     let starts = text.starts_with(|char: char| char.is_ascii_digit() || "+-.".contains(char));
     text.parse().ok().filter(|x: &f64| starts && x.is_finite())
 }
 
-/// Returns the boolean that a YAML 1.1 reader makes of a text.
+/// Parses a boolean as a YAML 1.1 reader does.
 pub fn boolean(text: &str) -> Option<bool> {
     match text.to_ascii_lowercase().as_str() {
         "yes" | "on" | "true" => Some(true),

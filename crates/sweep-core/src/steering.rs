@@ -57,7 +57,7 @@ pub struct Asked {
     pub request: Result<Request, String>,
 }
 
-/// What the user wants of a trial that has not ended.
+/// The user's request about a trial that has not ended.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Wish {
     /// The trial ends, and its best epoch counts.
@@ -66,10 +66,10 @@ pub enum Wish {
     Skip,
 }
 
-/// What the user's requests so far add up to, except what belongs to one begun trial.
+/// The combined effect of the user's requests so far, except requests about a single trial that has begun.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Steering {
-    /// Whether no trial may run. A new controller goes on.
+    /// Whether the sweep is paused. A new controller continues it.
     pub paused: bool,
     /// Number of slots that may be used. A new controller uses all.
     pub most: Option<u32>,
@@ -77,7 +77,7 @@ pub struct Steering {
     pub skipped: BTreeSet<u64>,
     /// Trials that go first, in order.
     pub first: Vec<TrialId>,
-    /// Texts of trials, also of those that have not begun.
+    /// Tags of trials, including trials that have not begun.
     pub tags: BTreeMap<TrialId, String>,
     /// Answers to the newest requests.
     answered: VecDeque<(String, Vec<String>)>,
@@ -134,7 +134,7 @@ impl Places {
         }
     }
 
-    /// The numbers of a new plan, of which the first `begun` are the trials so far.
+    /// Starts again with a new plan, in which the first `begun` numbers are the existing trials.
     pub fn anew(&mut self, begun: u64) {
         *self = Places { next: begun + 1, ahead: BTreeSet::new() };
     }

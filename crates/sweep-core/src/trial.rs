@@ -41,7 +41,8 @@ impl fmt::Display for TrialId {
     }
 }
 
-/// One try at a trial. Every message carries it, so that a late message from a dead attempt is recognized.
+/// One start of a trial. Every message names its attempt, so a late message from an attempt that has ended is
+/// recognized.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct Attempt {
     pub trial: TrialId,
@@ -96,7 +97,7 @@ pub struct EpochMetrics {
 /// Metrics of an epoch other than [`EpochMetrics`], by name. Programs can report any metric. All values are finite.
 pub type Others = std::collections::BTreeMap<String, f64>;
 
-/// At most so many other metrics are kept.
+/// Maximum number of other metrics that are stored.
 pub const MOST_OTHERS: usize = 1000;
 
 /// Names under which [`EpochMetrics::get`] finds the six metrics, in the order of the CSV files.
@@ -106,7 +107,7 @@ pub const METRICS: [&str; 6] =
 /// Mean of the validation accuracies of the classes, 0 to 1. Measured if it ranks the trials or classes are balanced.
 pub const BALANCED_ACCURACY: &str = "val_balanced_accuracy";
 
-/// Beginning of the metric's name that is the accuracy on the validation images of one class, which follows.
+/// Prefix of the metric for the accuracy on the validation images of one class. The name of the class follows.
 pub const ACCURACY_OF_CLASS: &str = "val_accuracy_";
 
 impl EpochMetrics {
@@ -124,7 +125,7 @@ impl EpochMetrics {
         }
     }
 
-    /// Takes over what a later row of the same epoch says.
+    /// Replaces metrics by those that a later row of the same epoch has.
     pub fn update(&mut self, later: &EpochMetrics) {
         let fields = [
             (&mut self.learning_rate, later.learning_rate),
@@ -143,8 +144,8 @@ impl EpochMetrics {
         }
     }
 
-    /// Validation loss less evaluation-mode training loss: the generalisation gap, positive where the network
-    /// does worse on pictures it has not seen.
+    /// Returns the validation loss minus the training loss in evaluation mode: the generalization gap. It is positive
+    /// if the network does worse on images it has not seen.
     pub fn loss_gap(&self) -> Option<f64> {
         Some(self.val_loss? - self.train_eval_loss?)
     }
@@ -200,7 +201,7 @@ impl Metric {
     }
 }
 
-/// What ends a trial before its last epoch: the rules of `early_terminate`, the user, and the clock.
+/// What ends a trial before its last epoch: a rule of `early_terminate`, the user, or a time limit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Stopper {

@@ -132,7 +132,7 @@ export class Chart {
     const { left, right, top, bottom } = this.frame, share = isShare(this.metric);
     if (!this.curves.length && !this.band) {
       [pen.textAlign, pen.fillStyle] = ["center", ink("soft")];
-      return pen.fillText("No epoch was completed so far", (left + right) / 2, (top + bottom) / 2);
+      return pen.fillText("No epoch was completed yet", (left + right) / 2, (top + bottom) / 2);
     }
     pen.textBaseline = "middle";
     for (const value of ticks(...this.ends.y, this.small ? 3 : 6, this.options.logY)) {

@@ -2,7 +2,7 @@
 import { el, said } from "./common.js";
 import { Chart } from "./chart.js";
 
-const LINES = [["train", "training, while training", "sky", 1.5], ["train_eval", "training, evaluation mode", "blue", 2], ["val", "validation", "vermilion", 2]];
+const LINES = [["train", "training, during training", "sky", 1.5], ["train_eval", "training, evaluation mode", "blue", 2], ["val", "validation", "vermilion", 2]];
 
 const panels = curves => {
   const usual = ["loss", "accuracy"].map(quantity => ({ title: quantity === "loss" ? "Loss" : "Accuracy", metric: `val_${quantity}`,

@@ -43,7 +43,7 @@ pub struct Analysis<'a> {
     pub time: Time,
     /// The next steps.
     pub steps: Steps,
-    /// What the best configuration says about validation and test images, if that was measured.
+    /// The predictions of the best configuration on validation and test images, if they were evaluated.
     pub evaluated: Option<Evaluated>,
 }
 

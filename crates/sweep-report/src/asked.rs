@@ -10,18 +10,10 @@ use super::moves::{Move, Way};
 use super::ranking::Group;
 use super::verdicts::Verdicts;
 use sweep_core::history::{History, TrialRecord};
-use sweep_verdict::{Advice, Finding, Name, OTHERS_REACH_MORE, merged_advice};
+use sweep_verdict::{Advice, Finding, Learning, OTHERS_REACH_MORE, merged_advice};
 
 /// Advice is reported for the sweep if at least this share of its trials calls for it.
 const COMMON: f64 = 0.25;
-
-/// Findings of a trial that learns too little. If the best configuration does not have them, the images can be learned,
-/// so the trial's own parameters hold it back.
-const HELD_BACK: [Name; 4] = [Name::LowCeiling, Name::Underfit, Name::OverRegularized, Name::Stuck];
-
-/// Findings that leave open whether the data can be learned. A configuration that has one of them does not prove it.
-const UNPROVEN: [Name; 6] =
-    [Name::TooShort, Name::Diverged, Name::Worsening, Name::ModeMismatch, Name::ValidationAtChance, Name::Unvalidated];
 
 /// The best configuration and the findings in its trials.
 #[derive(Debug)]
@@ -111,7 +103,8 @@ impl Best<'_> {
         for finding in findings {
             let shared = self.findings.iter().any(|own| own.name == finding.name);
             let done = finding.advice.iter().find_map(followed);
-            let held_back = (HELD_BACK.contains(&finding.name) && self.leaves_behind(trial)).then_some(Answer::Learn);
+            let too_little = finding.name.learning() == Learning::TooLittle;
+            let held_back = (too_little && self.leaves_behind(trial)).then_some(Answer::Learn);
             let answer = if shared { done } else { done.or(held_back) };
             let open = |advice: &&Advice| match &answer {
                 // Corrupt images affect the best configuration too: it overfits where it could generalize.
@@ -127,7 +120,7 @@ impl Best<'_> {
     /// Whether the best configuration proves that the trial's data can be learned. Its accuracy must be far higher than
     /// the trial's.
     fn leaves_behind(&self, trial: &TrialRecord) -> bool {
-        let proven = |own: &&Finding| !HELD_BACK.contains(&own.name) && !UNPROVEN.contains(&own.name);
+        let proven = |own: &&Finding| own.name.learning() == Learning::Proven;
         let learns = !self.findings.is_empty() && self.findings.iter().all(proven);
         let reached = trial.curve.iter().filter_map(|epoch| epoch.val_accuracy).reduce(f64::max);
         let ahead = self.group.accuracy.zip(reached).map(|(own, other)| own.mean - other);

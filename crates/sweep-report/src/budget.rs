@@ -19,7 +19,8 @@ pub fn limits(budget: &Budget) -> String {
     limits.into_iter().flatten().collect::<Vec<_>>().join(" or ")
 }
 
-/// Formats what a budget buys: `25 whole trials of 20 epochs, or about 96 that are compared from epoch 2 on`.
+/// Describes how many trials a budget pays for: `25 whole trials of 20 epochs, or about 96 with early stopping from
+/// epoch 2 on`.
 pub fn bought(purchase: &Purchase) -> String {
     let whole = if purchase.whole == 1 { "whole trial" } else { "whole trials" };
     let whole =
@@ -27,12 +28,12 @@ pub fn bought(purchase: &Purchase) -> String {
     match purchase.min_iter {
         None => whole,
         Some(epoch) => {
-            format!("{whole}, or about {} if they are compared from epoch {epoch} on", format::count(purchase.trials))
+            format!("{whole}, or about {} with early stopping from epoch {epoch} on", format::count(purchase.trials))
         }
     }
 }
 
-/// Tells what was used of the budget, what it bought, and what an epoch cost.
+/// Describes how much of the budget was used, how many trials it pays for, and what an epoch costs.
 pub fn sentence(spec: &Spec, history: &History) -> Option<String> {
     if spec.budget.is_none() {
         return None;
@@ -43,7 +44,7 @@ pub fn sentence(spec: &Spec, history: &History) -> Option<String> {
     used.extend(joules.map(|joules| format!("{} kWh", format::significant(joules / KWH, 3))));
     let mut line = format!("Budget: {}. Used: {}.", limits(&spec.budget), used.join(", "));
     if spec.budget.joules.is_some() && joules.is_none() && !history.trials.is_empty() {
-        line += " The devices report no energy, so the limit of energy was not kept.";
+        line += " The devices report no energy, so the energy limit was not applied.";
     }
     if let Some(purchase) = &history.purchase {
         let cost = purchase.seconds.map_or(String::new(), |seconds| {
@@ -67,7 +68,7 @@ mod tests {
         assert_eq!(limits(&budget), "2 h 00 min or 8 GPU-hours or 1.50 kWh or 500 epochs");
         assert_eq!(bought(&purchase(50.0, 20, 30, None)), "50 whole trials of 20 epochs");
         let small = bought(&purchase(10.0, 20, 30, None));
-        assert_eq!(small, "10 whole trials of 20 epochs, or about 38 if they are compared from epoch 2 on");
+        assert_eq!(small, "10 whole trials of 20 epochs, or about 38 with early stopping from epoch 2 on");
     }
 
     #[test]

@@ -38,7 +38,8 @@ pub fn seconds_left(
 /// Parameters of programs that say how many epochs a trial has.
 const EPOCHS: [&str; 6] = ["epochs", "num_epochs", "n_epochs", "max_epochs", "num_train_epochs", "nepochs"];
 
-/// The planned number of epochs of a trial: from the sweep file, or what a program has said. `None` if nothing says it.
+/// The planned number of epochs of a trial: from the sweep file, or as reported by the program. `None` if it is
+/// unknown.
 pub fn planned_epochs(spec: &Spec, trial: &TrialRecord) -> Option<u32> {
     if spec.program().is_none() {
         return spec.recipe(&trial.settings).ok().map(|recipe| recipe.training.epochs);

@@ -1,6 +1,7 @@
-//! What the best configuration says about validation and test images, in sentences.
+//! Describes the predictions of the best configuration on validation and test images.
 
 use std::path::PathBuf;
+use std::time::SystemTime;
 
 use super::format;
 use sweep_core::error::Result;
@@ -10,7 +11,10 @@ use sweep_store::Layout;
 /// Maximum number of confused pairs, classes and images that are named.
 const NAMED: usize = 5;
 
-/// What the report shows of the best configuration's images.
+/// Maximum number of classes whose confusion matrix is shown. `confusion.csv` has it for any number.
+const MOST_CLASSES: usize = 30;
+
+/// What the report shows about the best configuration's predictions.
 #[derive(Debug)]
 pub struct Evaluated {
     pub evaluation: Evaluation,
@@ -23,6 +27,24 @@ impl Evaluated {
     pub fn read(layout: &Layout) -> Option<Evaluated> {
         let worst = std::fs::read(layout.root().join("worst.png")).ok();
         Some(Evaluated { evaluation: evaluation(layout)?, worst })
+    }
+
+    /// The rows of the confusion matrix on validation images, and its caption. `None` if it is too large to be read.
+    pub fn matrix(&self) -> Option<(&[Vec<u64>], String)> {
+        let Evaluation { trial, validation, .. } = &self.evaluation;
+        let caption =
+            format!("Validation images by their class (rows) and the class that trial {trial} found (columns)");
+        (validation.0.len() <= MOST_CLASSES).then_some((&validation.0, caption))
+    }
+
+    /// The names of the classes, without control characters.
+    pub fn classes(&self) -> Vec<String> {
+        self.evaluation.classes.iter().map(|class| format::clean(class)).collect()
+    }
+
+    /// The time at which the evaluation of a sweep was written. `None` if nothing was evaluated.
+    pub fn written(layout: &Layout) -> Option<SystemTime> {
+        std::fs::metadata(file(layout)).ok()?.modified().ok()
     }
 }
 
@@ -61,7 +83,7 @@ pub fn sentences(evaluation: &Evaluation) -> Vec<String> {
         let mut each = validation.each();
         each.sort_by(|one, other| one.1.total_cmp(&other.1));
         let lowest = each.iter().take(NAMED).filter(|(_, accuracy)| *accuracy < 1.0);
-        let lowest = lowest.map(|(class, accuracy)| format!("{} {}", name(evaluation, *class), percent(*accuracy)));
+        let lowest = lowest.map(|(class, accuracy)| format!("{} ({})", name(evaluation, *class), percent(*accuracy)));
         let lowest: Vec<String> = lowest.collect();
         let lowest = if lowest.is_empty() { String::new() } else { format!(" Lowest: {}.", lowest.join(", ")) };
         lines.push(format!(
@@ -91,7 +113,7 @@ fn tests(evaluation: &Evaluation) -> Vec<String> {
     let mut lines: Vec<String> = evaluation.tests.iter().filter_map(test).collect();
     match (lines.is_empty(), evaluation.tested_before) {
         (true, _) => {}
-        (false, 0) => lines.push("No other configuration was tested, and nothing was chosen by these images.".into()),
+        (false, 0) => lines.push("These images were not used to choose the best configuration.".into()),
         (false, before) => lines.push(format!(
             "Before it, {before} other configurations of this sweep were tested on the same images, because the sweep \
              was extended. The test accuracy is therefore somewhat optimistic."
@@ -154,9 +176,9 @@ mod tests {
         };
         let expected = [
             "Trial 0007 classifies 91% of 100 test images correctly (95% interval 83.8% to 95.2%).",
-            "No other configuration was tested, and nothing was chosen by these images.",
+            "These images were not used to choose the best configuration.",
             "Trial 0007 classifies 91% of 100 validation images correctly. The mean over the classes (balanced \
-             accuracy) is 55%. Lowest: dog 10%.",
+             accuracy) is 55%. Lowest: dog (10%).",
             "Most often confused: dog as cat (9 of 10). All counts are in `confusion.csv`.",
             "`worst.png` shows the 1 validation images that the network is most wrong about. Look for wrong labels \
              there. The first row: dog as cat (99.9%).",

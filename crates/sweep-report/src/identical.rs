@@ -9,7 +9,7 @@ use sweep_core::trial::{EpochMetrics, Outcome};
 /// Minimum number of different values in a curve. Trials with fewer may be equal by chance.
 const LEAST_VALUES: usize = 3;
 
-/// What the program does not use, as far as its curves tell.
+/// What the program seems to ignore, because the curves of trials are identical.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Identical {
     /// Whether all repeats of all repeated configurations are equal.
@@ -33,10 +33,11 @@ impl Identical {
         Identical { repeats: changes_nothing(&trials, None), parameters }
     }
 
-    /// What to look at, in one or two sentences.
+    /// Returns what to check, in one or two sentences.
     pub fn sentence(&self) -> Option<String> {
         let repeats = self.repeats.then(|| {
-            "Repeats of the same configuration measured exactly the same values, so they prove nothing. Does the script \
+            "Repeats of the same configuration measured exactly the same values, so they show nothing about chance. \
+             Does the script \
              use its seed (`SWEEP_SEED` or `${seed}`)?"
                 .to_owned()
         });
@@ -47,8 +48,8 @@ impl Identical {
                 Some("All trials measured exactly the same values. Does the script read its parameters?".to_owned())
             }
             _ => Some(format!(
-                "Trials that differ only in {names} measured exactly the same values. Does the script read it under this \
-                 name, and with the right type?"
+                "Trials that differ only in {names} measured exactly the same values. Does the script read each of \
+                 these parameters under this name, and with the right type?"
             )),
         };
         let said: Vec<String> = repeats.into_iter().chain(parameters).collect();
@@ -81,7 +82,7 @@ fn are_equal(one: &TrialRecord, other: &TrialRecord) -> bool {
         && one.curve.iter().zip(&other.curve).all(|(one, other)| timeless(one) == timeless(other))
 }
 
-/// Whether the curve has enough different values to tell trials apart.
+/// Whether the curve has enough different values to distinguish trials.
 fn tells(trial: &TrialRecord) -> bool {
     let values = |epoch: &EpochMetrics| {
         [epoch.train_loss, epoch.train_accuracy, epoch.val_loss, epoch.val_accuracy, epoch.objective]

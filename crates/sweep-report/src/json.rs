@@ -1,4 +1,4 @@
-//! The report as JSON, for programs: what `report.html` says, in keys that docs/reference/json.md lists. Pure.
+//! The report as JSON, for programs: the content of `report.html`, under keys that docs/reference/json.md lists. Pure.
 
 use serde_json::{Value, json};
 

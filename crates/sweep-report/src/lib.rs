@@ -28,6 +28,7 @@ mod patience;
 mod raced;
 pub mod ranking;
 pub mod spread;
+mod state;
 mod steps;
 pub mod summary;
 mod tables;
@@ -37,8 +38,9 @@ mod tradeoff;
 pub mod verdicts;
 
 pub use estimate::{planned_epochs, seconds_left};
-pub use evaluated::{evaluation, write_evaluation};
+pub use evaluated::{Evaluated, evaluation, write_evaluation};
 pub use json::json;
+pub use state::State;
 pub use tables::Tables;
 
 use std::path::Path;

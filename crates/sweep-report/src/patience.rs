@@ -16,14 +16,15 @@ const LEAST: usize = 3;
 /// there while the running statistics of batch norm, or a warm-up of the learning rate, settle.
 const WARM_UP: f64 = 1.0 / 3.0;
 
-/// A patience must cost no leading trial even if it were only this share of itself. Plateaus differ from seed to seed: of
-/// three more seeds of the quickstart, the patience that just spared its winner stopped the winner of one.
+/// A patience must stop no leading trial too early, even after multiplication by this factor. Plateaus differ from seed
+/// to seed: of three more seeds of the quickstart, the patience that just spared its winner stopped the winner of one.
 const MARGIN: f64 = 2.0 / 3.0;
 
 /// What early stopping could have saved.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Patience {
-    /// The least patience that costs no leading trial its best epoch, with a margin, if it saves anything.
+    /// The smallest patience that stops no leading trial before its best epoch, with a margin. `None` if it saves
+    /// nothing.
     pub found: Option<Saving>,
     /// The largest smaller patience, and the first leading trial that it stops too early.
     pub costly: Option<Cost>,

@@ -6,7 +6,7 @@ use sweep_core::history::History;
 use sweep_scheduler::search::race::{Difference, Entrant, Race};
 use sweep_spec::Spec;
 
-/// Tells what the race has proven so far. `None` if there is no race, or if nothing was repeated yet.
+/// Describes what the race has proven so far. `None` if there is no race, or if nothing was repeated yet.
 pub fn ties(spec: &Spec, history: &History) -> Option<Ties> {
     if spec.most_repeats <= spec.repeats {
         return None;
@@ -47,7 +47,7 @@ fn verdict(race: &Race, tied: &[usize]) -> String {
             }
         ),
         (_, count) => format!(
-            "Not proven: the best configuration is not separated from {} ({}) after {} repeats.",
+            "Not proven: after {2} repeats, {0} may be as good as the best one ({1}).",
             format::of_others(count, others, ["configuration", "configurations"]),
             list(tied.iter().map(|rank| format::settings(race.entrants[*rank].settings)), "; "),
             race.entrants[0].values.len()
@@ -82,8 +82,8 @@ fn compared(spec: &Spec, (best, other): (&Entrant, &Entrant), difference: Differ
 
 fn method(race: &Race) -> String {
     format!(
-        "The intervals are Student's t with the pooled variance of the repeats, and hold for {} and {} at the results \
-         together (Bonferroni).",
+        "The intervals use Student's t with the pooled variance of the repeats. They are corrected for {} and {} at \
+         the results (Bonferroni).",
         match race.entrants.len() - 1 {
             1 => "1 comparison".to_owned(),
             many => format!("{} comparisons", format::count(many as u64)),

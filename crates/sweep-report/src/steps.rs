@@ -100,7 +100,7 @@ fn opposes(advice: Advice, edge: &Edge) -> bool {
 fn against(edge: &Edge) -> String {
     let (way, end) = if edge.upper { ("lower", "largest") } else { ("higher", "smallest") };
     format!(
-        "Curves ask for a {way} {}, but the results got better all the way to the {end} value that was tried.",
+        "The learning curves suggest a {way} {}, but the results get better up to the {end} value that was tried.",
         format::clean(&edge.setting)
     )
 }

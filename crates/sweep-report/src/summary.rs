@@ -199,7 +199,7 @@ fn before(history: &History) -> Vec<String> {
     lines
 }
 
-/// What is worth knowing about what programs do, each kind with its first trial.
+/// Returns the warnings about programs, each kind with the first trial that has it.
 pub fn warnings_of_programs(history: &History) -> Vec<(TrialId, &Warning)> {
     let mut found: Vec<(TrialId, &Warning)> = Vec::new();
     // A program's network is not known.
@@ -362,7 +362,8 @@ fn lucky(spec: &Spec, luckiest: &Place, best: &Place) -> Option<String> {
     })
 }
 
-/// That the sweep ended at its target, and what that left untried; and that the target and the values have different scales.
+/// Says that the sweep ended at its target, and how many trials were not started. Also says if the target and the
+/// values have different scales.
 pub fn target(spec: &Spec, history: &History) -> Option<String> {
     let scales = spec.target.and_then(|target| {
         let (of_target, of_values, remedy) = match in_percent(&spec.metric, target, history)? {
@@ -370,8 +371,8 @@ pub fn target(spec: &Spec, history: &History) -> Option<String> {
             InPercent::Target => ("a percentage", "shares", target / 100.0),
         };
         Some(format!(
-            "The target {target} is {of_target}, and the values of {} are {of_values}, so they were converted to compare them; \
-             `target: {}` would be in their scale.",
+            "The target {target} is {of_target}, but the values of {} are {of_values}, so the target was converted. \
+             In their scale, it is `target: {}`.",
             spec.metric.name,
             format::number(remedy, 4)
         ))
@@ -586,7 +587,7 @@ mod tests {
             line.contains(&format!("stopped 1 of 3 trials. They trained 4 epochs instead of {planned}.")),
             "{line}"
         );
-        assert!(line.contains("1 trial that it would have stopped ran on: "), "{line}");
+        assert!(line.contains("1 trial that it would have stopped continued: "), "{line}");
         assert_eq!(early_terminate(&sweep_sample::spec(), &history), None);
     }
 }

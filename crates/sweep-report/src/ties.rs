@@ -16,7 +16,7 @@ use sweep_core::history::{History, TrialRecord};
 use sweep_core::trial::TrialId;
 use sweep_spec::Spec;
 
-/// Number of seeds that tell tied trials apart, if anything does.
+/// Number of seeds with which the report advises to repeat tied trials.
 pub const SEEDS: u64 = 3;
 
 /// Confidence level of a difference.
@@ -29,7 +29,7 @@ pub struct Ties {
     pub trials: Vec<TrialId>,
     /// The method and the result in one sentence. It is empty if there is nothing to report.
     pub sentence: String,
-    /// Whether nothing is known about how much of the differences is chance.
+    /// Whether it is unknown how much of the differences is due to chance.
     pub unknown: bool,
 }
 
@@ -47,7 +47,8 @@ impl Ties {
     /// The trials have one value each, and ran once.
     fn unknown(ranking: &Ranking, groups: &[Group]) -> Ties {
         let unknown = groups.len() > 1;
-        let sentence = "Every configuration ran once, and nothing shows how much of their differences is chance.";
+        let sentence = "Every configuration ran once, so it is not known how much of their differences is due to \
+            chance.";
         Ties {
             trials: ranking.best().map(|best| best.trial.id).into_iter().collect(),
             sentence: if unknown { sentence.to_owned() } else { String::new() },
@@ -79,7 +80,8 @@ fn by_repeats(spec: &Spec, groups: &[Group]) -> Option<Ties> {
     let seeds = super::format::deviation(&spec.metric.name, deviation);
     let sentence = match tied.len() {
         0 => format!(
-            "No other configuration is tied with the best: all are farther away than the spread between seeds (standard deviation {seeds}) explains (95%)."
+            "No other configuration is tied with the best: all differences are larger than the spread between seeds \
+             (standard deviation {seeds}) explains (95%)."
         ),
         count => format!(
             "Tied with the best: {} ({}). The spread between seeds (standard deviation {seeds}) could explain the differences (95%).",
@@ -91,8 +93,8 @@ fn by_repeats(spec: &Spec, groups: &[Group]) -> Option<Ties> {
     Some(Ties { trials, sentence, unknown: false })
 }
 
-/// What would tell tied trials apart, and how long it takes on as many slots as the sweep used: `repeat these 7 with 3
-/// seeds: 14 min`. `None` without ties.
+/// Describes what would settle the tie, and how long that takes with the number of slots that the sweep used: `repeat
+/// these 7 with 3 seeds: 14 min`. `None` without ties.
 pub fn settling(history: &History, tied: &[TrialId], slots: usize) -> Option<String> {
     let tied: Vec<&TrialRecord> = tied.iter().filter_map(|id| history.trial(*id)).collect();
     if tied.len() < 2 {
@@ -117,8 +119,8 @@ fn by_noise(spec: &Spec, ranking: &Ranking) -> Option<Ties> {
     let (name, moves) = (super::format::metric(metric), super::format::deviation(&metric.name, noise));
     let sentence = match tied.len() {
         0 => format!(
-            "No other trial is tied with the best: all are farther away than {name} moves from epoch to epoch (standard \
-             deviation {moves}). What other seeds change is not known."
+            "No other trial is tied with the best: all differences are larger than the changes of {name} from epoch \
+             to epoch (standard deviation {moves}). The effect of other seeds is not known."
         ),
         count => format!(
             "Tied with the best: {} ({}). From epoch to epoch, {name} moves by about {moves} (standard deviation), which could explain the differences (95%).",

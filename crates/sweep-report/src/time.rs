@@ -161,13 +161,16 @@ fn stopping(Patience { found, costly }: &Patience, trainer: Trainer) -> String {
                 Trainer::Program => " in the script".to_owned(),
             };
             format!(
-                "Early stopping with a patience of {patience}{how} would have saved {many}, about {}, and cost no leading \
-                 trial its best epoch.{costs}",
+                "Early stopping with a patience of {patience}{how} would have saved {many}, about {}, and stopped no \
+                 leading trial before its best epoch.{costs}",
                 format::duration(*seconds)
             )
         }
         None if costs.is_empty() => "Early stopping would have saved no epochs.".to_owned(),
-        None => format!("Early stopping would have saved no epochs without ending a leading trial too early.{costs}"),
+        None => format!(
+            "Early stopping could have saved no epochs without stopping a leading trial before its best \
+            epoch.{costs}"
+        ),
     }
 }
 

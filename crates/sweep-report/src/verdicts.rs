@@ -10,7 +10,7 @@ use sweep_verdict::{Advice, Context, Finding, Name, Others, Severity, Task, judg
 /// The findings in every trial, in the order of the trials of the history.
 #[derive(Debug)]
 pub struct Verdicts {
-    /// The task in whose words advice is given.
+    /// The task, which determines the wording of advice.
     pub task: Task,
     findings: Vec<Vec<Finding>>,
 }
@@ -127,7 +127,7 @@ fn program_task<'t>(spec: &Spec, trials: impl IntoIterator<Item = &'t TrialRecor
 }
 
 /// Whether the report itself calls the trial's result meaningless: training never worked, or evaluation did not measure
-/// it, or the trial was cut while validation was still flat and training fell.
+/// it, or the trial was stopped while validation was still flat and training loss fell.
 pub fn is_meaningless(trial: &TrialRecord, findings: &[Finding]) -> bool {
     const BROKEN: [Name; 5] =
         [Name::Diverged, Name::Worsening, Name::ModeMismatch, Name::Stuck, Name::ValidationAtChance];

@@ -23,7 +23,7 @@ const refresh = async one => {
     const ink = HIGHLIGHTS[overview.leaders.indexOf(id)];
     return { id, xs: curves[id][0], ys: curves[id][1], ink: ink ?? "faint", width: ink ? 1.8 : 0.8, faint: !ink };
   });
-  if (drawn.length < overview.shown.length) part(".note").append(`${part(".note").textContent ? "; " : ""}${drawn.length} of ${count(overview.started)} trials are drawn: those under way and the best`);
+  if (drawn.length < overview.shown.length) part(".note").append(`${part(".note").textContent ? "; " : ""}${drawn.length} of ${count(overview.started)} trials are drawn: those that have not ended, and the best`);
   one.chart.set({ curves: drawn, band, metric: metric.name });
 };
 

@@ -46,7 +46,7 @@ const drawOverview = () => {
   $("counts").textContent = counts;
   $("failure").textContent = overview.failure ?? "";
   $("left").textContent = state === "complete" ? "done" : left ? `${state === "running" ? "" : "would take "}about ${left}` : "not known yet";
-  $("hourly").textContent = hourly === null ? "" : `${hourly < 1000 ? significant(hourly, 3) : count(Number(hourly.toPrecision(3)))} trials an hour`;
+  $("hourly").textContent = hourly === null ? "" : `${hourly < 1000 ? significant(hourly, 3) : count(Number(hourly.toPrecision(3)))} trials per hour`;
   $("best").replaceChildren(...(best ? [el("a", { href: `#trial-${best.trial}` }, `trial ${padded(best.trial)}`), `: ${overview.metric.words} ${best.value} at epoch ${best.epoch}`] : [state === "complete" ? "no trial has a result" : "no trial has ended with a result yet"]));
   $("settings").textContent = [best?.settings, overview.target].filter(Boolean).join(". ");
   $("ties").replaceChildren(...prose(insight?.ties ?? ""));
@@ -60,6 +60,16 @@ const drawSlots = () => {
     el("td", {}, slot.trial ? el("a", { href: `#trial-${slot.trial}` }, `trial ${padded(slot.trial)}`) : overview.state === "running" ? "idle" : "–"),
     el("td", { class: "n" }, slot.load === null ? "" : `${slot.load}%`), el("td", { class: "n" }, slot.memory === null ? "" : `${count(slot.memory)} MiB`), el("td", { class: "text" }, slot.held ?? "")));
   $("slot-table").tBodies[0].replaceChildren(head, ...slots);
+};
+
+// The confusion matrix of the best trial, and its worst validation images.
+const images = ({ matrix, worst }) => {
+  const cell = (number, all, right) => el("td", { class: `n ${right ? "right" : "wrong"} share${Math.ceil(10 * number / Math.max(all, 1))}` }, number ? count(number) : "");
+  const line = (row, at) => el("tr", {}, el("th", { scope: "row" }, matrix.classes[at]), ...row.map((number, column) => cell(number, row.reduce((a, b) => a + b), at === column)));
+  const table = matrix && el("table", { class: "confusion" }, el("caption", {}, matrix.caption),
+    el("thead", {}, el("tr", {}, el("th"), ...matrix.classes.map(name => el("th", { class: "n", scope: "col" }, name)))), el("tbody", {}, ...matrix.rows.map(line)));
+  const picture = worst && el("img", { src: `${BASE}worst.png?${overview.version}`, alt: "The validation images that the network is most wrong about", class: "worst", loading: "lazy" });
+  return [table, picture].filter(Boolean).map(one => el("div", { class: "scroll" }, one));
 };
 
 let toldBefore = "";
@@ -78,7 +88,7 @@ const drawInsight = insight => {
   // The number makes the browser fetch a chart again.
   const image = name => el("a", { href: `${BASE}chart/${name}.svg?${overview.version}`, target: "_blank" }, el("img", { src: `${BASE}chart/${name}.svg?${overview.version}`, alt: `${name} chart`, loading: "lazy" }));
   $("charts").replaceChildren(...(insight.drivers.length ? [el("ul", {}, ...insight.drivers.map(line => el("li", {}, ...prose(line))))] : []),
-    ...insight.sections.flatMap(one => [el("h3", {}, one.heading), ...one.lines.map(line => el("p", {}, ...prose(line))), ...one.charts.map(name => el("div", { class: "scroll" }, image(name)))]));
+    ...insight.sections.flatMap(one => [el("h3", {}, one.heading), ...one.lines.map(line => el("p", {}, ...prose(line))), ...(one.images ? images(one.images) : []), ...one.charts.map(name => el("div", { class: "scroll" }, image(name)))]));
 };
 
 // The trials to draw: those that the filter leaves, or else those that the server chose; each with its number of epochs.
@@ -122,8 +132,8 @@ const drawCurves = () => {
   const filtered = table.isFiltered();
   chart.set({ curves: drawn, band: filtered ? null : band, metric });
   const all = rows.filter(one => one.epochs > 0).length;
-  const which = all === 0 ? "" : drawn.length < all ? `${filtered ? "The best of the trials that match" : "Those under way and the best"}, ${count(drawn.length)} of ${count(all)} trials, are drawn.` : `${count(all)} ${all === 1 ? "trial" : "trials"}.`;
-  const open = drawn.some(curve => curve.dash) ? "Dashed: under way. " : "";
+  const which = all === 0 ? "" : drawn.length < all ? `${count(drawn.length)} of ${count(all)} trials are drawn: ${filtered ? "the best of those that match the filter" : "those that have not ended, and the best"}.` : `${count(all)} ${all === 1 ? "trial" : "trials"}.`;
+  const open = drawn.some(curve => curve.dash) ? "Dashed: not ended yet. " : "";
   const spread = band && !filtered ? ` The bands contain 90% and 50% of all ${count(band.trials)} trials at each epoch, and the line in them is the median.` : "";
   const cut = chart.cut !== null && chart.cut !== undefined ? ` The axis is cut: values reach ${said(chart.cut, metric)}.` : "";
   $("drawn").replaceChildren(`${which} ${open}`, ...best.flatMap(id => [el("a", { href: `#trial-${id}`, class: HIGHLIGHTS[at(id)] }, padded(id)), " "]), best.length > 1 ? "are the best." : best.length ? "is among the best." : "", spread, cut);

@@ -29,7 +29,7 @@ export const actions = (base, { trial, kind, status, tag }) => {
   const trials = [trial], name = `trial ${padded(trial)}`;
   const text = el("input", { type: "text", value: tag ?? "", placeholder: "tag", "aria-label": "Tag", maxlength: 200 });
   return el("div", { class: "tools actions" },
-    ...(kind === "open" ? [button("Stop", { do: "stop", trials }, `End ${name}? Its best epoch counts.`), button("Skip", { do: "skip", trials }, `End ${name}? It does not count.`),
+    ...(kind === "open" ? [button("Stop", { do: "stop", trials }, `End ${name}? It is ranked by its best epoch.`), button("Skip", { do: "skip", trials }, `End ${name}? It will not be ranked.`),
       ...(status === "waiting" ? [button("Run first", { do: "first", trials })] : [])] : [button("Retry", { do: "retry", trials, from_scratch: false })]),
     text, el("button", { on: { click: () => ask(base, { do: "tag", trial, text: text.value }) } }, "Set tag"));
 };

@@ -1,4 +1,4 @@
-//! Where the page listens, which addresses a browser may call it by, and what the user has to type.
+//! Where the page listens, which host names a browser may use for it, and what the user has to type.
 
 use std::net::{IpAddr, SocketAddr};
 use std::os::unix::fs::FileTypeExt;
@@ -90,7 +90,7 @@ impl Listener {
         })
     }
 
-    /// The names that a browser may call the page by. `names` are further ones that the user gave.
+    /// The host names that a browser may use for the page. `names` are additional ones that the user gave.
     pub fn hosts(&self, names: &[String]) -> Hosts {
         match self {
             // The port is that of the browser's machine: `ssh -L PORT:SOCKET`.
@@ -118,7 +118,7 @@ impl Listener {
                 let shown = if address.ip().is_unspecified() { host.to_owned() } else { bracketed(address.ip()) };
                 format!(
                     "open   http://{shown}:{}/?token=TOKEN, with the token of your file\nwarning: the page is not \
-                     encrypted. Whoever can read the traffic between you and this machine can read the token and the \
+                     encrypted. Anyone who can read the traffic between you and this machine can read the token and the \
                      results. Prefer 127.0.0.1 with ssh -L, or put a proxy with TLS in front.",
                     address.port()
                 )
@@ -146,7 +146,7 @@ fn bracketed(address: IpAddr) -> String {
     }
 }
 
-/// Opens a Unix socket that only this user can connect to. A socket that nobody listens on anymore is replaced.
+/// Opens a Unix socket that only this user can connect to. A socket on which no process listens anymore is replaced.
 fn private_socket(path: &Path) -> std::io::Result<UnixListener> {
     let is_dead = std::fs::symlink_metadata(path).is_ok_and(|file| file.file_type().is_socket())
         && std::os::unix::net::UnixStream::connect(path).is_err();

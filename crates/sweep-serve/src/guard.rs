@@ -9,19 +9,19 @@
 use hyper::header::{COOKIE, HOST, HeaderMap, ORIGIN};
 use hyper::{Method, StatusCode, Uri};
 
-/// The names by which the page may be called.
+/// The host names that a browser may use for the page.
 #[derive(Debug, Clone)]
 pub struct Hosts {
     /// Names other than those of the loopback interface.
     pub names: Vec<String>,
-    /// The port, if the browser must see the same.
+    /// The port, if the `Host` header must have the same port.
     pub port: Option<u16>,
     /// Whether every IP address is allowed instead of a name.
     pub any_address: bool,
 }
 
 impl Hosts {
-    /// Returns whether a browser may call the page by this `Host`.
+    /// Returns whether this `Host` header is allowed.
     fn allow(&self, host: &str) -> bool {
         // An IPv6 address contains colons, and is in brackets.
         let (name, port) = match host.rsplit_once(':') {
@@ -47,11 +47,11 @@ pub struct Guard {
     pub cookie: String,
     /// The cookie's value.
     pub session: String,
-    /// The names by which the page may be called.
+    /// The host names that a browser may use for the page.
     pub hosts: Hosts,
 }
 
-/// What becomes of a request.
+/// The decision about a request.
 #[derive(Debug, PartialEq)]
 pub enum Verdict {
     /// It is answered.

@@ -38,17 +38,17 @@ const HEAD: Duration = Duration::from_secs(10);
 /// Maximum size of a request to a controller, in bytes.
 const LARGEST: usize = 64 << 10;
 
-/// Interval of a sign of life to a waiting page. It also finds out that the page was closed.
+/// Interval of heartbeats to a waiting page. They also reveal that the page was closed.
 const SIGN: Duration = Duration::from_secs(15);
 
-/// Time between two messages to a page, at least.
+/// Minimum time between two messages to a page.
 const PAUSE: Duration = Duration::from_millis(300);
 
-/// Scripts and style come from the page's own address, and nothing comes from anywhere else.
+/// Scripts and styles are loaded only from the page's own address, and nothing from elsewhere.
 const POLICY: &str = "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self'; \
                       base-uri 'none'; form-action 'none'; frame-ancestors 'none'";
 
-/// A chart has its style in itself, and nothing else.
+/// A chart contains its own style, and loads nothing.
 const CHART_POLICY: &str = "default-src 'none'; style-src 'unsafe-inline'";
 
 type Body = Either<Full<Bytes>, Channel<Bytes, Infallible>>;
@@ -91,8 +91,8 @@ async fn answer(request: Request<Incoming>, shared: &Arc<Shared>) -> Result<Resp
     Ok(response)
 }
 
-/// Gives the cookie. The page that follows is opened by this one: a browser that came from another site would not send
-/// the cookie along if it were redirected.
+/// Sets the cookie. The next page is opened by a link on this one, because after a redirect, a browser that came from
+/// another site would not send the cookie.
 fn admit(shared: &Shared) -> Response<Body> {
     let mut response = html(page::enter());
     let cookie = HeaderValue::from_str(&shared.guard.set_cookie()).expect("it has hexadecimal digits only");
@@ -130,6 +130,7 @@ async fn route(request: Request<Incoming>, shared: &Arc<Shared>) -> Response<Bod
                 ["curves"] => curves(sweep, query).await,
                 ["trial", id] => trial(sweep, id).await,
                 ["chart", name] => chart(sweep, name),
+                ["worst.png"] => worst(sweep),
                 _ => missing(),
             }
         }
@@ -142,10 +143,13 @@ fn find<'a>(shared: &'a Shared, number: &str) -> Option<(&'a Arc<Sweep>, usize)>
     Some((shared.sweeps.get(number.checked_sub(1)?)?, number))
 }
 
-/// Passes a request on to the controller of a sweep, and answers with what the controller says.
+/// Passes a request on to the controller of a sweep, and responds with the controller's answer.
 async fn ask(sweep: &Arc<Sweep>, request: Request<Incoming>, shared: &Arc<Shared>) -> Response<Body> {
     let Some(asker) = &shared.asker else {
-        return plain(StatusCode::FORBIDDEN, "This page only shows. `sweep serve --control` lets it change the sweep.");
+        return plain(
+            StatusCode::FORBIDDEN,
+            "This page is read-only. To change the sweep from here, start `sweep serve --control`.",
+        );
     };
     // Forms of other sites can send text, but no JSON.
     if request.headers().get(CONTENT_TYPE).is_none_or(|kind| kind != "application/json") {
@@ -153,10 +157,10 @@ async fn ask(sweep: &Arc<Sweep>, request: Request<Incoming>, shared: &Arc<Shared
     }
     let body = Limited::new(request.into_body(), LARGEST).collect();
     let Ok(Ok(body)) = tokio::time::timeout(HEAD, body).await else {
-        return plain(StatusCode::BAD_REQUEST, "The request is too large, or did not arrive.");
+        return plain(StatusCode::BAD_REQUEST, "The request is too large, or did not arrive completely.");
     };
     let Ok(wish) = serde_json::from_slice(&body.to_bytes()) else {
-        return plain(StatusCode::BAD_REQUEST, "The request is not one that a controller knows.");
+        return plain(StatusCode::BAD_REQUEST, "The request is unknown.");
     };
     match control::ask(sweep, &wish, asker, (shared.now)()).await {
         Ok(said) => full(StatusCode::OK, "application/json", serde_json::json!(said).to_string()),
@@ -197,6 +201,11 @@ fn chart(sweep: &Sweep, name: &str) -> Response<Body> {
     response
 }
 
+fn worst(sweep: &Sweep) -> Response<Body> {
+    let insight = sweep.state().insight.clone();
+    insight.worst.as_ref().map_or_else(missing, |png| full(StatusCode::OK, "image/png", png.clone()))
+}
+
 /// Sends the version of the sweep whenever it changes.
 fn events(sweep: &Arc<Sweep>, shared: &Arc<Shared>) -> Response<Body> {
     if shared.viewers.fetch_add(1, Ordering::Relaxed) >= VIEWERS {
@@ -224,7 +233,7 @@ fn events(sweep: &Arc<Sweep>, shared: &Arc<Shared>) -> Response<Body> {
     response.body(Either::Right(body)).expect("the header is valid")
 }
 
-/// Computes JSON beside the loop that serves the connections.
+/// Computes JSON outside the loop that serves the connections.
 async fn work<T: Into<Bytes> + Send + 'static>(compute: impl FnOnce() -> Option<T> + Send + 'static) -> Response<Body> {
     match spawn_blocking(compute).await {
         Ok(Some(json)) => full(StatusCode::OK, "application/json", json),

@@ -1,11 +1,13 @@
-//! What takes long to compute: findings, ties, effects, charts, and how the curves of many trials are spread. Pure.
+//! Slow computations: findings, ties, effects, charts, and the spread of the curves of many trials. Pure.
 
 use std::collections::BTreeMap;
+use std::time::SystemTime;
 
 use serde_json::{Value, json};
 
 use sweep_core::history::{History, Status};
-use sweep_report::analysis::Analysis;
+use sweep_report::Evaluated;
+use sweep_report::analysis::{Analysis, IMAGES};
 use sweep_report::summary::Summary;
 use sweep_report::{charts, format, spread};
 use sweep_spec::Spec;
@@ -26,12 +28,15 @@ pub struct Insight {
     pub told: Value,
     /// The spread of the curves of each metric, if there are many.
     pub bands: BTreeMap<String, Value>,
+    /// The PNG of the worst validation images, if it was drawn.
+    pub worst: Option<Vec<u8>>,
 }
 
-/// Analyzes a sweep.
-pub fn insight(spec: &Spec, history: &History) -> Insight {
+/// Analyzes a sweep, with what is known of the best trial's images.
+pub fn insight(spec: &Spec, history: &History, evaluated: Option<Evaluated>) -> Insight {
     let history = &*sweep_report::bounded::history(history);
-    let analysis = Analysis::new(spec, history);
+    let mut analysis = Analysis::new(spec, history);
+    analysis.evaluated = evaluated;
     let findings = || history.trials.iter().map(|trial| analysis.verdicts.of(trial.id));
     let summary = Summary::new(&analysis);
     let dark = format!("<style>@media (prefers-color-scheme:dark){{{}}}</style>", charts::dark_style("svg"));
@@ -41,8 +46,11 @@ pub fn insight(spec: &Spec, history: &History) -> Insight {
         let own = section.charts.iter().filter(|(name, _)| !["validation", "parallel"].contains(name));
         let names: Vec<&str> = own.clone().map(|(name, _)| *name).collect();
         drawn.extend(own.map(|(name, figure)| (*name, darkened(&charts::svg(figure), &dark))));
-        if !names.is_empty() {
-            sections.push(json!({"heading": section.heading, "lines": section.lines, "charts": names}));
+        if !names.is_empty() || section.heading == IMAGES {
+            let confusion = analysis.evaluated.as_ref().filter(|_| section.heading == IMAGES).map(confusion);
+            sections.push(
+                json!({"heading": section.heading, "lines": section.lines, "charts": names, "images": confusion}),
+            );
         }
     }
     let tally = analysis.verdicts.tally().into_iter().map(|tally| {
@@ -66,11 +74,20 @@ pub fn insight(spec: &Spec, history: &History) -> Insight {
         tied: analysis.ties.trials.iter().map(|id| id.0).collect(),
         charts: drawn,
         told,
+        worst: analysis.evaluated.take().and_then(|evaluated| evaluated.worst),
         bands: spread::bands(spec, history),
     }
 }
 
-/// An SVG that follows the page into the dark.
+/// The confusion matrix of the best trial, and whether there is an image of the worst predictions.
+fn confusion(evaluated: &Evaluated) -> Value {
+    let matrix = evaluated.matrix();
+    let matrix =
+        matrix.map(|(rows, caption)| json!({"caption": caption, "classes": evaluated.classes(), "rows": rows}));
+    json!({"matrix": matrix, "worst": evaluated.worst.is_some()})
+}
+
+/// Returns an SVG that follows the dark mode of the page.
 fn darkened(svg: &str, style: &str) -> String {
     match svg.find("<svg").and_then(|start| svg[start..].find('>').map(|end| start + end + 1)) {
         Some(end) => format!("{}{style}{}", &svg[..end], &svg[end..]),
@@ -78,8 +95,15 @@ fn darkened(svg: &str, style: &str) -> String {
     }
 }
 
-/// What an analysis depends on: it is repeated when this changes.
-pub fn occasion(history: &History) -> (usize, usize) {
+/// Number of ended trials and of extensions.
+type Progress = (usize, usize);
+
+/// What an analysis depends on. The analysis is repeated when this changes. The best trial is evaluated after the last
+/// trial has ended.
+pub type Occasion = (Progress, Option<SystemTime>);
+
+/// How far a sweep is.
+pub fn progress(history: &History) -> Progress {
     let ended = history.trials.iter().filter(|trial| matches!(trial.status, Status::Ended(_))).count();
     (ended, history.extensions.len())
 }
@@ -90,7 +114,7 @@ mod tests {
 
     #[test]
     fn charts_turn_dark_with_the_page_and_contain_no_markup_of_the_sweep() {
-        let insight = insight(&sweep_sample::spec(), &sweep_sample::hostile());
+        let insight = insight(&sweep_sample::spec(), &sweep_sample::hostile(), None);
         for svg in insight.charts.values() {
             assert!(svg.contains("prefers-color-scheme") && !svg.contains("<script"), "{svg}");
         }

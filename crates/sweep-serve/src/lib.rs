@@ -1,8 +1,8 @@
 //! A page in the browser that shows sweeps while they run. It reads the journals as they grow, in a process of its own,
 //! and never gets in the way of a controller.
 //!
-//! `sweep` follows a journal, `insight` computes what takes long, `view` makes JSON of both, `guard` decides who may see
-//! it, and `http` connects them to a browser. What runs in the browser is in `assets/`.
+//! `sweep` follows a journal, `insight` does the slow computations, `view` converts both to JSON, `guard` decides who
+//! may see the page, and `http` connects them to a browser. What runs in the browser is in `assets/`.
 
 mod address;
 mod control;
@@ -32,10 +32,10 @@ use sweep_core::error::{Error, Exit, Result};
 /// Interval of looking for growth of a journal.
 const POLL: Duration = Duration::from_millis(300);
 
-/// An analysis may take this share of the time at most.
+/// The pause after an analysis is this many times its duration, so analyses take less than a tenth of the time.
 const ANALYSIS: u32 = 10;
 
-/// Time between two analyses, at least.
+/// Minimum time between two analyses.
 const REST: Duration = Duration::from_secs(2);
 
 /// What to show, and to whom.
@@ -62,7 +62,7 @@ pub struct Options {
 struct Shared {
     sweeps: Vec<Arc<Sweep>>,
     guard: Guard,
-    /// The name under which this process may ask something of a controller. `None` if it may not.
+    /// The name under which this process sends requests to a controller. `None` if it may not send any.
     asker: Option<String>,
     now: fn() -> f64,
     /// Number of pages that wait for news.

@@ -73,11 +73,12 @@ pub fn sweep(sweep: &Sweep, number: usize, has_others: bool, control: bool) -> S
             section #trials { h2 { "Trials" } (table()) }
             section #parallel {
                 h2 { "Parameters and results" }
-                p.soft { "Drag along an axis to select trials. A click on the axis ends the selection. The table and the curves follow." }
+                p.soft { "Drag along an axis to select trials. Click the axis to end the selection. The table and the curves show only selected trials." }
                 div.scroll { div #coordinates.chart {} } p #lines.soft {}
             }
             section #findings { h2 { "Findings" } div #told { p.soft { "Trials are judged when they end." } } }
-            section #effects { h2 { "Effects and time" } div #charts { p.soft { "Charts follow when trials have ended." } } }
+            section #effects { h2 { "Effects and time" } div #charts { p.soft { "Charts are shown when trials have \
+                ended." } } }
             section #slots { h2 { "Slots" } div.scroll { table #slot-table { tbody {} } } @if control { div #steer.tools {} } }
             p #answer role="status" hidden {}
         }

@@ -6,12 +6,13 @@ use std::sync::{Arc, Mutex, RwLock, RwLockReadGuard};
 use hyper::body::Bytes;
 use tokio::sync::watch;
 
-use crate::insight::{Insight, insight, occasion};
+use crate::insight::{Insight, Occasion, insight, progress};
 use crate::view::{self, Rows};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{Entry, History};
 use sweep_core::steering::Request;
 use sweep_core::trial::TrialId;
+use sweep_report::Evaluated;
 use sweep_scheduler::search::Search;
 use sweep_spec::Spec;
 use sweep_store::{Follower, Layout};
@@ -31,14 +32,14 @@ pub struct Sweep {
     answers: Mutex<Answers>,
 }
 
-/// What is known of a sweep.
+/// What is known about a sweep.
 #[derive(Debug)]
 pub struct State {
     /// Increases with every change.
     pub version: u64,
     /// The sweep file.
     pub spec: Spec,
-    /// The state that the journal adds up to.
+    /// The state after all entries of the journal.
     pub history: History,
     /// Number of trials by the sweep file. `None` if the search has no end.
     pub total: Option<u64>,
@@ -52,7 +53,7 @@ pub struct State {
     pub insight: Arc<Insight>,
 }
 
-/// What viewers are told in a version. Many viewers ask the same, and share one copy.
+/// Answers to viewers for one version of the state. Many viewers ask the same, and share one copy.
 #[derive(Debug, Default)]
 struct Answers {
     version: u64,
@@ -94,12 +95,12 @@ impl Sweep {
         })
     }
 
-    /// The state, locked against changes while it is looked at.
+    /// The state, locked against changes while it is read.
     pub fn state(&self) -> RwLockReadGuard<'_, State> {
         self.state.read().expect("no view panics while it holds the state")
     }
 
-    /// Takes in what was added to the journal since the last call.
+    /// Reads what was added to the journal since the last call.
     pub fn advance(&self) {
         let mut follower = self.follower.lock().expect("reading a journal does not panic");
         let held = sweep_store::held(&self.layout);
@@ -131,8 +132,8 @@ impl Sweep {
     }
 
     /// What an analysis of the present state depends on.
-    pub fn occasion(&self) -> (usize, usize) {
-        occasion(&self.state().history)
+    pub fn occasion(&self) -> Occasion {
+        (progress(&self.state().history), Evaluated::written(&self.layout))
     }
 
     /// Analyzes the sweep. Others can go on meanwhile, so this works on a copy.
@@ -141,7 +142,7 @@ impl Sweep {
             let state = self.state();
             (state.spec.clone(), state.history.clone())
         };
-        let insight = insight(&spec, &history);
+        let insight = insight(&spec, &history, Evaluated::read(&self.layout));
         drop(history);
         let mut state = self.state.write().expect("no view panics while it holds the state");
         let old = std::mem::replace(&mut state.insight, Arc::new(insight));
@@ -173,7 +174,7 @@ impl Sweep {
 }
 
 impl State {
-    /// Begins a version in which these trials, or all of them, look different.
+    /// Begins a new version of the state, in which these trials, or all of them, have changed.
     fn changed(&mut self, trials: Option<&Vec<TrialId>>) {
         self.version += 1;
         let State { version, spec, history, held, rows, insight, .. } = self;

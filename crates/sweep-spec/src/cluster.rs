@@ -92,7 +92,7 @@ fn texts(node: &Node, remedy: &str) -> Vec<String> {
     let text = |item: &Node| match item.value.as_str() {
         Some(text) if !text.trim().is_empty() && !text.contains('\n') => Some(text.to_owned()),
         _ => {
-            item.wrong(format!("is {}, but must be a text of one line", show(item.value)), remedy);
+            item.wrong(format!("is {}, but must be a string of one line", show(item.value)), remedy);
             None
         }
     };
@@ -132,7 +132,7 @@ mod tests {
     fn what_is_wrong_is_told_with_what_to_write() {
         for (wrong, told) in [
             ("{hosts: gpu1}", "must be a list"),
-            ("{hosts: [1]}", "must be a text of one line"),
+            ("{hosts: [1]}", "must be a string of one line"),
             ("{orphan: 5s}", "at least 30 s"),
             ("{orphan: soon}", "must be a time"),
             ("{carry: maybe}", "true or false"),

@@ -8,7 +8,7 @@ use super::value::show;
 use sweep_core::stop::{Asha, EarlyTerminate, Hyperband, Median, Rule};
 
 /// Keys, each with the rules that they apply to.
-const KEYS: [(&str, &[&str]); 6] = [
+const KEYS: &[(&str, &[&str])] = &[
     ("min_iter", &["hyperband", "asha", "median"]),
     ("max_iter", &["hyperband"]),
     ("s", &["hyperband"]),
@@ -104,7 +104,7 @@ impl Terms {
         }
     }
 
-    /// Returns the rule of this name, or `None` if a number that it needs is missing.
+    /// Returns the rule of this name, or `None` if there is none or a number that it needs is missing.
     fn rule(&self, name: &str) -> Option<Rule> {
         let Terms { min_iter, max_iter, s, min_trials, eta, strict } = *self;
         Some(match (name, min_iter, max_iter, s) {
@@ -112,14 +112,15 @@ impl Terms {
             ("hyperband", Some(min), ..) => Rule::Hyperband(Hyperband::upwards(min, eta, strict)),
             ("hyperband", None, ..) => return None,
             ("asha", ..) => Rule::Asha(Asha::new(min_iter.unwrap_or(1), eta)),
-            _ => Rule::Median(Median::new(min_iter.unwrap_or(1), min_trials.unwrap_or(5))),
+            ("median", ..) => Rule::Median(Median::new(min_iter.unwrap_or(1), min_trials.unwrap_or(5))),
+            _ => return None,
         })
     }
 }
 
 /// Reports keys that belong to other rules.
 fn check_keys(table: &Table, name: Option<&str>) {
-    for (key, rules) in KEYS {
+    for (key, rules) in KEYS.iter().copied() {
         let belongs = table.get("type").is_some() && name.is_none_or(|name| rules.contains(&name));
         if let Some(node) = table.get(key).filter(|_| !belongs) {
             node.wrong_key(format!("has no effect: it applies only to `type: {}`", rules.join("` or `")), "remove it");

@@ -148,7 +148,7 @@ fn argument(item: &Node) -> Option<String> {
     if value.is_null() {
         item.note_same("is empty, and passed as None");
     } else if value.is_boolean() {
-        item.note_same(format!("is the truth value {passed}, and passed as that; put it in quotes to pass the word"));
+        item.note_same(format!("is a boolean, and is passed as {passed}; put it in quotes to pass the text"));
     }
     Some(passed)
 }
@@ -164,7 +164,7 @@ pub fn stop_grace(top: &Table, is_program: bool) -> Duration {
     let Some(node) = top.get("stop_grace").filter(|node| !node.value.is_null()) else {
         return Duration::from_secs(STOP_GRACE);
     };
-    let is = "the seconds that a program has to save and end after SIGTERM: write 30, say";
+    let is = "the number of seconds in which a program must save and end after SIGTERM; for example, write 30";
     let found = node.take(Kind::Whole { least: 0, most: LONGEST_STOP_GRACE }, is).and_then(|found| found.as_u64());
     if !is_program {
         node.wrong_key("has no effect without a `program`", "leave it out");

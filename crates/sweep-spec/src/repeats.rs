@@ -11,8 +11,8 @@ const MOST: u64 = 100;
 pub fn read(top: &Table, points: Option<u64>) -> (u32, u32) {
     let Some(node) = top.get("repeats") else { return (1, 1) };
     if !node.value.is_mapping() {
-        let is = "the number of trials per configuration, each with its own seed; for example, write 3, or \
-                  {min: 1, max: 5} to repeat only what competes for the first place";
+        let is = "the number of trials per configuration, each with its own seed; for example, write 3, or {min: 1, \
+            max: 5} to repeat only configurations that may be the best";
         let fixed = node.take(Kind::whole(1), is).and_then(|found| u32::try_from(found.as_u64()?).ok()).unwrap_or(1);
         return (fixed, fixed);
     }

@@ -91,7 +91,7 @@ const SHAPES: &[&str] = &["constant", "step", "cosine", "one_cycle", "plateau"];
 pub const SETS: [&str; 7] = ["digits", "cifar10", "cifar100", "mnist", "fashion-mnist", "folder", "arrays"];
 
 /// All settings.
-pub static SETTINGS: [Setting; 56] = [
+pub static SETTINGS: &[Setting] = &[
     row(Data, "set", Choice(&SETS), Absent("digits"), "the data set"),
     row(Data, "path", Text, Absent("data/images"), "the data set's file or folder, relative to the sweep file"),
     row(Data, "order", Choice(&["nchw", "nhwc"]), Absent("nhwc"), "the axis order of the image array"),
@@ -283,7 +283,7 @@ pub static SETTINGS: [Setting; 56] = [
 ];
 
 /// Example values for settings that are off by default.
-const TELLING: [(&str, &str); 15] = [
+const TELLING: &[(&str, &str)] = &[
     ("augment.brightness", "0.2"),
     ("augment.contrast", "0.2"),
     ("augment.saturation", "0.2"),
@@ -445,7 +445,7 @@ mod tests {
 
     #[test]
     fn every_default_is_a_value_that_its_setting_accepts() {
-        for setting in &SETTINGS {
+        for setting in SETTINGS {
             let default = setting.default.json();
             if !default.is_null() {
                 let yaml = serde_yaml::to_value(&default).unwrap();

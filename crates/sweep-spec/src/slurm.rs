@@ -79,13 +79,16 @@ pub fn read(node: &Node) -> Option<SlurmJobs> {
 fn words(node: &Node) -> Option<Vec<String>> {
     let remedy = "write the options of sbatch as you would type them: --partition gpu --time 8:00:00";
     let split = match (node.value.as_str(), node.value.is_sequence()) {
-        (Some(text), _) => shlex::split(text).ok_or("has a quote without its end"),
+        (Some(text), _) => shlex::split(text).ok_or("has an unclosed quote"),
         (None, true) => {
             let words = node.items().unwrap_or_default();
             let words: Option<Vec<String>> = words.iter().map(|word| word.value.as_str().map(str::to_owned)).collect();
-            words.ok_or("must have texts only; quote what YAML takes for something else, such as \"8:00:00\"")
+            words.ok_or(
+                "may contain only strings; put values that YAML reads as another type, such as \"8:00:00\", \
+                in quotes",
+            )
         }
-        _ => Err("must be a text or a list of texts"),
+        _ => Err("must be a string or a list of strings"),
     };
     split.map_err(|rule| node.wrong(rule, remedy)).ok()
 }
@@ -123,8 +126,8 @@ mod tests {
             ("{}", "has no `nodes`"),
             ("{nodes: 0}", "a whole number from 1"),
             ("{nodes: 2, options: 7}", "must be a text or a list"),
-            ("{nodes: 2, options: \"--comment='a\"}", "a quote without its end"),
-            ("{nodes: 2, options: [--time, 10]}", "must have texts only"),
+            ("{nodes: 2, options: \"--comment='a\"}", "an unclosed quote"),
+            ("{nodes: 2, options: [--time, 10]}", "may contain only strings"),
             ("{nodes: 2, options: --time 10 --array=1-9}", "--array=1-9 cannot be given"),
             ("{nodes: 2, option: x}", "options"),
         ] {

@@ -19,12 +19,12 @@ use sweep_core::group::Process;
 /// How often the holder renews its file.
 const BEAT: Duration = Duration::from_secs(3);
 
-/// A holder on another machine that has not renewed its file for this long is dead.
+/// A holder on another machine that has not renewed its file for this time counts as dead.
 const DEAD: Duration = Duration::from_secs(15);
 
 const POLL: Duration = Duration::from_millis(200);
 
-/// Time after which nobody else who found the last holder dead puts a file in place of this process's.
+/// Time after which no other process that found the last holder dead can still replace this process's file.
 const SETTLED: Duration = Duration::from_millis(500);
 
 /// A process that runs a sweep.
@@ -32,7 +32,7 @@ const SETTLED: Duration = Duration::from_millis(500);
 pub struct Holder {
     /// Name of the machine.
     pub host: String,
-    /// The kernel's name for the time since the machine started.
+    /// The kernel's boot ID, which differs after each start of the machine.
     pub boot: String,
     pub process: Process,
 }
@@ -49,12 +49,12 @@ impl Holder {
         Some(Beat::read(layout)?.holder)
     }
 
-    /// Whether it is on another machine, so that only its beats show whether it lives.
+    /// Whether it is on another machine, where only its heartbeats show whether it is alive.
     pub fn is_far_from(&self, own: &Holder) -> bool {
         self.boot != own.boot && self.host != own.host
     }
 
-    /// Whether the process lives, as far as this machine can tell: `None` for one of another machine.
+    /// Whether the process is alive. `None` if it is on another machine, where this cannot be checked.
     fn lives(&self, boot: &str) -> Option<bool> {
         if self.boot != boot {
             return None;
@@ -87,7 +87,7 @@ impl Beat {
 /// Whether a sweep is free.
 #[derive(Debug, PartialEq)]
 pub enum State {
-    /// Nobody runs it.
+    /// No process runs it.
     Free,
     /// This process runs it.
     Held(Holder),
@@ -170,7 +170,7 @@ impl Claim {
         Ok(Some(Claim { layout, file: own, is_kept, stop: Some(stop), thread: Some(thread) }))
     }
 
-    /// Waits for others who may put their file in its place. Returns whether none has.
+    /// Waits until no other process can still replace the file. Returns whether none has.
     pub fn is_settled(&self) -> bool {
         std::thread::park_timeout(SETTLED);
         is_there(&self.layout, self.file).unwrap_or(false)

@@ -95,8 +95,8 @@ pub fn is_as_read(layout: &Layout, length: u64) -> bool {
     added().is_ok_and(|added| added.iter().position(|byte| *byte == b'\n') == Some(0) && !added[1..].contains(&b'\n'))
 }
 
-/// Reads a journal. Returns the state that it adds up to, and the length of its whole lines in bytes. A torn last line,
-/// as left by a kill or a power failure, is ignored.
+/// Reads a journal. Returns the state after all entries, and the length of its whole lines in bytes. An incomplete last
+/// line, as left by a kill or a power failure, is ignored.
 ///
 /// # Errors
 /// If there is no journal, or if any other line is damaged. The message names the line.
@@ -129,13 +129,13 @@ impl Follower {
         Follower { path: layout.journal(), file: None, length: 0, lines: 0 }
     }
 
-    /// Returns whether there is something to read that was not read yet. The part of a line counts too.
+    /// Returns whether there is something new to read. An incomplete line also counts.
     pub fn has_news(&self) -> bool {
         std::fs::metadata(&self.path).is_ok_and(|now| now.len() != self.length || Some(identity(&now)) != self.file)
     }
 
-    /// Reads the entries that were added since the last call, and applies each to `history`. If another journal has
-    /// taken the file's place, `history` begins anew. `seen` is called after each entry.
+    /// Reads the entries that were added since the last call, and applies each to `history`. If the file was replaced
+    /// by another journal, `history` starts from the beginning. `seen` is called after each entry.
     ///
     /// # Errors
     /// If the journal cannot be read, or if a line other than a torn last one is damaged.

@@ -1,6 +1,6 @@
 //! Ensures one controller per sweep. An advisory lock, which the kernel releases when the process dies, decides on this
-//! machine. Beside it lies a file that names its holder and is renewed while the holder lives. It decides where the file
-//! system has no locks, or only such as other machines do not see.
+//! machine. A file next to it names its holder, who renews the file while it is alive. This file decides if the file
+//! system has no locks, or only locks that other machines do not see.
 
 use std::fs::{File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Read};
@@ -71,8 +71,8 @@ impl Lock {
         }
     }
 
-    /// Whether the sweep is still this process's. It is not if another controller took this one for dead, because it was
-    /// stopped for minutes on a file system without locks.
+    /// Whether the sweep is still this process's. It is not if another controller assumed that this one is dead,
+    /// because this one was suspended for minutes on a file system without locks.
     pub fn is_kept(&self) -> bool {
         self.claim.is_kept()
     }
@@ -103,7 +103,7 @@ pub fn is_without_locks(error: &std::io::Error) -> bool {
     error.kind() == ErrorKind::Unsupported || error.raw_os_error() == Some(ENOLCK)
 }
 
-/// The holder as versions before this one wrote it.
+/// The holder in the format of older versions.
 fn legacy(file: File) -> String {
     let mut holder = String::new();
     let _ = file.take(200).read_to_string(&mut holder);

@@ -11,9 +11,10 @@ pub struct Seen {
     pub parent: u32,
     /// The id of its process group.
     pub group: u32,
-    /// When it started, in clock ticks since the machine did. With the id, this tells a process from a later one.
+    /// Start time, in clock ticks since the machine started. With the id, this distinguishes a process from a later
+    /// one.
     pub start: u64,
-    /// Whether it has ended, and only its parent has not asked for its exit code.
+    /// Whether it is a zombie: it has ended, and its parent has not read its exit code.
     pub is_over: bool,
 }
 
@@ -28,7 +29,7 @@ pub fn own() -> Process {
     Process { pid, start: see(pid).map_or(0, |seen| seen.start) }
 }
 
-/// Names the time since the machine started, in which ids and start times are unique. Empty if the kernel does not tell.
+/// Returns the boot ID. Process ids and start times are unique for one boot ID. Empty if the kernel does not report it.
 pub fn boot() -> String {
     std::fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap_or_default().trim().to_owned()
 }

@@ -17,7 +17,7 @@ const LARGEST: u64 = 1 << 20;
 /// Maximum number of requests that are taken at once.
 const MOST: usize = 100;
 
-/// Answers that nobody has read for this long are removed.
+/// Answers that were not read within this time are removed.
 const OLD: Duration = Duration::from_secs(3_600);
 
 /// Writes a request. `id` must be unique among all requests to the sweep; requests are carried out in its order.
@@ -76,7 +76,7 @@ pub fn withdraw(layout: &Layout, id: &str) {
     let _ = fs::remove_file(request_file(layout, id));
 }
 
-/// Removes answers that nobody has read.
+/// Removes old answers that were not read.
 pub fn tidy(layout: &Layout, now: SystemTime) {
     for name in names(layout).filter(|name| name.ends_with(".answer")) {
         let path = layout.requests().join(name);

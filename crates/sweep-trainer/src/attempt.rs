@@ -425,6 +425,7 @@ mod tests {
     use rand::RngExt;
 
     use super::*;
+    use crate::optimizer::every_optimizer;
     use sweep_core::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT, PREVIOUS_CHECKPOINT};
     use sweep_core::random::{Purpose, stream};
     use sweep_core::recipe::{self, Layer, Padding, Recipe, Schedule, Shape, Source, Training, Validation, Warmup};
@@ -622,16 +623,7 @@ mod tests {
     /// On a GPU's path, the rules work on lists of float32 tensors, and gradients come in bfloat16.
     #[test]
     fn every_optimizer_trains_in_bfloat16_with_the_kernels_of_libtorch_and_with_ours() {
-        use recipe::Optimizer::{Adadelta, Adam, Adamw, Nadam, Rmsprop, Sgd};
-        let moments = recipe::Moments::default();
-        for (optimizer, learning_rate) in [
-            (Adam(moments), 0.005),
-            (Adamw(moments), 0.005),
-            (Nadam(moments), 0.005),
-            (Sgd { momentum: 0.9, nesterov: true }, 0.05),
-            (Rmsprop { rho: 0.9, momentum: 0.5, epsilon: 1e-7 }, 0.002),
-            (Adadelta { rho: 0.95, epsilon: 1e-7 }, 1.0),
-        ] {
+        for (optimizer, learning_rate) in every_optimizer() {
             for (gpu_kernels, weight_decay, clip_norm) in
                 [(false, 0.0, None), (false, 1e-4, Some(5.0)), (true, 1e-4, None)]
             {
@@ -669,14 +661,7 @@ mod tests {
 
     #[test]
     fn every_optimizer_goes_on_where_it_was_paused() {
-        use recipe::Optimizer::{Adadelta, Adamw, Nadam, Rmsprop};
-        let moments = recipe::Moments::default();
-        for optimizer in [
-            Adamw(moments),
-            Nadam(moments),
-            Rmsprop { rho: 0.9, momentum: 0.5, epsilon: 1e-7 },
-            Adadelta { rho: 0.95, epsilon: 1e-7 },
-        ] {
+        for (optimizer, _) in every_optimizer() {
             let orders = |folder: &Path| {
                 let mut order = order(1, folder);
                 order.recipe.training.optimizer = optimizer;
@@ -806,7 +791,7 @@ mod tests {
         }
         let mut script = Script::pausing_after(1);
         assert_eq!(run(&order, &mut script).unwrap(), None);
-        assert!(script.note().unwrap().ends_with("going on from previous.safetensors after epoch 1"));
+        assert!(script.note().unwrap().ends_with("continuing from previous.safetensors after epoch 1"));
 
         for name in [LAST_CHECKPOINT, PREVIOUS_CHECKPOINT] {
             std::fs::write(folder.path().join(name), b"not a checkpoint").unwrap();

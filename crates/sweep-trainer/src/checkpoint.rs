@@ -91,7 +91,7 @@ impl Checkpoints {
                 Ok(Some(file)) => match self.accept(file, expected) {
                     Ok(resumed) => {
                         let from = resumed.position.epochs();
-                        let note = format!("{}; going on from {name} after epoch {from}", refused.join("; "));
+                        let note = format!("{}; continuing from {name} after epoch {from}", refused.join("; "));
                         return (Some(resumed), (!refused.is_empty()).then_some(note));
                     }
                     Err(why) => why,

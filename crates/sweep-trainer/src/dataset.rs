@@ -92,7 +92,7 @@ impl Loaded {
 pub struct Split<'a> {
     /// Shape of an image.
     pub shape: Shape,
-    /// What the network does to the images first.
+    /// Normalization that the network applies to the images first.
     pub normalization: Option<Normalization>,
     /// Rows of the training images, which are shuffled every epoch.
     pub train_rows: Vec<u32>,

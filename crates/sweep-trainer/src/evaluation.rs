@@ -23,8 +23,8 @@ pub fn cross_entropy(logits: &Tensor, labels: &Tensor, smoothing: f64) -> Result
     logits.f_cross_entropy_loss(labels, None::<&Tensor>, Reduction::Mean, -100, smoothing)
 }
 
-/// Returns the mean cross-entropy of a batch whose labels do not all count alike. If images were mixed with others of the
-/// batch, each label counts with its share. `weights` are those of the classes, `f32 [classes]`.
+/// Returns the weighted mean cross-entropy of a batch. If images were mixed with others of the batch, each label is
+/// weighted by its share. `weights` are those of the classes, `f32 [classes]`.
 ///
 /// # Errors
 /// Returns libtorch's error if the device runs out of memory.

@@ -124,11 +124,11 @@ fn ten_steps_of_every_preset_are_pytorchs() {
             _ => None,
         };
         // See make.py.
-        let normed = ["with batch norm", "resnet9", "resnet18", "mobile"];
+        let normed = ["with batch norm", "resnet9", "resnet18", "mobile", "wide"];
         let kind = if normed.iter().any(|end| name.ends_with(end)) { Kind::Double } else { Kind::Float };
         // Ten steps amplify the rounding of a number to no more than this, more in networks of many batch norms.
         let bound = match name.as_str() {
-            "mobile" | "resnet9" | "resnet18" => 1e-6,
+            "mobile" | "resnet9" | "resnet18" | "wide" => 1e-6,
             _ if kind == Kind::Double => 1e-9,
             _ => 1e-5,
         };

@@ -70,6 +70,30 @@ impl Name {
     }
 }
 
+/// What a finding says about whether the network can learn the training data.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Learning {
+    /// The network learns the data.
+    Proven,
+    /// The network learns too little. If another configuration learns the same data, the parameters are the cause.
+    TooLittle,
+    /// The finding leaves open whether the data can be learned.
+    Open,
+}
+
+impl Name {
+    /// Returns what the finding says about whether the network can learn the training data.
+    pub fn learning(self) -> Learning {
+        match self {
+            Name::Stuck | Name::LowCeiling | Name::Underfit | Name::OverRegularized => Learning::TooLittle,
+            Name::Diverged | Name::Worsening | Name::ModeMismatch | Name::ValidationAtChance => Learning::Open,
+            Name::TooShort | Name::Unvalidated => Learning::Open,
+            Name::Overfit | Name::Unstable | Name::StillImproving | Name::Plateau => Learning::Proven,
+            Name::GoodFit | Name::AccuracyUnusable => Learning::Proven,
+        }
+    }
+}
+
 impl fmt::Display for Name {
     /// Writes the name in words: `over-regularized`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

@@ -41,7 +41,7 @@ mod worsening;
 
 pub use advice::{Advice, Mirror};
 pub use context::{Context, Divergence, Others};
-pub use finding::{Evidence, Finding, Name, Severity, Unit, merged_advice, number, percent, significant};
+pub use finding::{Evidence, Finding, Learning, Name, Severity, Unit, merged_advice, number, percent, significant};
 pub use low_ceiling::OTHERS_REACH_MORE;
 pub use stop::overfits;
 pub use task::Task;
@@ -56,11 +56,10 @@ use view::View;
 type Rule = fn(&View) -> Option<Finding>;
 
 /// Rules whose findings make every other verdict meaningless. The first that applies is reported alone.
-const FIRST: [Rule; 5] =
-    [diverged::find, worsening::find, mode_mismatch::find, stuck::find, validation_at_chance::find];
+const FIRST: &[Rule] = &[diverged::find, worsening::find, mode_mismatch::find, stuck::find, validation_at_chance::find];
 
 /// The other rules, causes before symptoms.
-const RULES: [Rule; 8] = [
+const RULES: &[Rule] = &[
     unvalidated::find,
     low_ceiling::find,
     underfit::find,

@@ -45,7 +45,7 @@ pub fn end_leftovers(root: &Path, recorded: &[(TrialId, Group)]) -> Result<Optio
     if is_gone {
         Ok(Some(format!("ended {}, which a killed controller had left", words(&found))))
     } else {
-        Err(format!("{} is left of a killed controller and does not end", words(&find())))
+        Err(format!("{} was left by a killed controller and does not end", words(&find())))
     }
 }
 

@@ -9,7 +9,7 @@ use sweep_core::error::{Error, Exit, Result};
 use sweep_core::nearest::nearest;
 use sweep_curves::{LARGEST_FILE, Source};
 
-/// Names of files that hold curves, and their ends. Any other file is only tried.
+/// Names and name endings of files that contain curves. Other files are tried, but may contain no curve.
 const NAMES: [&str; 10] = [
     "metrics.csv",
     "epochs.csv",
@@ -46,7 +46,7 @@ pub struct Run {
     /// Its name for people: a file or a folder.
     pub name: String,
     pub sources: Vec<Source>,
-    /// Whether it should hold a curve: it was given, or its name says so.
+    /// Whether a curve is expected: the file was named by the user, or has a name of a file with curves.
     pub sure: bool,
 }
 

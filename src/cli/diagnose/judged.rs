@@ -96,7 +96,7 @@ pub fn diagnosed(name: &str, reading: Reading, task: Task, args: &Args) -> Vec<D
 /// none.
 fn left_over(curve: &ForeignCurve, findings: &mut Vec<Finding>) -> Vec<String> {
     let mut notes = Vec::new();
-    for (what, names) in [("not used", &curve.unused), ("not used, because they came once", &curve.once)] {
+    for (what, names) in [("not used", &curve.unused), ("not used, because they occur only once", &curve.once)] {
         let more = names.len().saturating_sub(MOST_UNUSED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let shown = names[..names.len().min(MOST_UNUSED)].join(", ");
@@ -106,7 +106,8 @@ fn left_over(curve: &ForeignCurve, findings: &mut Vec<Finding>) -> Vec<String> {
     if let Some(choice) = curve.may_be_validation.as_ref().filter(|_| is_unvalidated) {
         findings.retain(|finding| finding.name != Name::Unvalidated);
         notes.push(format!(
-            "no validation metric was recognized; if one of those is it, name it, for example with --columns {choice}"
+            "no validation metric was recognized; if one of these is the validation metric, name it, for example with \
+             --columns {choice}"
         ));
     }
     notes

@@ -44,7 +44,7 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
                 Err(error) if goes_on && exported.is_some() => {
                     let text = error.to_string();
                     if text != failure {
-                        output::tell(&format!("not exported, and tried again: {text}"));
+                        output::tell(&format!("the export failed, and will be tried again: {text}"));
                         failure = text;
                     }
                 }

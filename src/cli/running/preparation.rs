@@ -156,7 +156,7 @@ pub(super) fn check_budget(spec: &Spec, slots: &[SlotDevice]) -> Result<()> {
 pub(super) fn take_lock(layout: &Layout, environment: &Environment) -> Result<Lock> {
     let holder = environment.holder();
     if let Some(other) = Holder::read(layout).filter(|other| other.is_far_from(&holder)) {
-        output::tell(&format!("note: waiting up to 15 s for a sign of life from {other}, which ran this sweep"));
+        output::tell(&format!("note: waiting up to 15 s to see whether {other}, which ran this sweep, is still alive"));
     }
     Lock::take(layout, &holder)
 }
@@ -170,7 +170,7 @@ pub(super) fn end_leftovers(layout: &Layout, history: &History) -> Result<()> {
         Ok(note) => note.iter().for_each(|note| output::tell(&format!("note: {note}"))),
         Err(left) => {
             return Err(Error::new(Exit::NoTrainer, left).hint(
-                "two copies of a program would spoil each other's files: end the process, or restart the machine",
+                "two copies of a program would overwrite each other's files: end the process, or restart the machine",
             ));
         }
     }
@@ -192,8 +192,8 @@ fn notes_on_lag(lag: u32, slots: usize, trials: Option<u64>) -> Vec<String> {
     let (mut notes, together) = (Vec::new(), lag as usize + 1);
     if together < slots {
         notes.push(format!(
-            "`lag: {lag}` lets only {together} of the {slots} slots train at the same time once the method has started \
-             to learn"
+            "with `lag: {lag}`, only {together} of the {slots} slots can train at the same time, once configurations \
+             depend on results"
         ));
     }
     let first = u64::from(lag) + search::STARTUP as u64 + 1;
@@ -224,7 +224,7 @@ mod tests {
     #[test]
     fn a_lag_that_leaves_slots_idle_or_tpe_without_knowledge_is_said() {
         assert!(notes_on_lag(2, 2, Some(100)).is_empty() && notes_on_lag(14, 8, None).is_empty());
-        assert!(notes_on_lag(1, 4, None)[0].starts_with("`lag: 1` lets only 2 of the 4 slots train"));
+        assert!(notes_on_lag(1, 4, None)[0].starts_with("with `lag: 1`, only 2 of the 4 slots can train"));
         let note = &notes_on_lag(14, 8, Some(24))[0];
         assert!(note.contains("learns from trial 25 on, but the sweep has only 24"), "{note}");
     }

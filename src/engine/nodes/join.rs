@@ -62,7 +62,8 @@ impl Nodes {
             told.extend(notes.into_iter().map(|note| format!("{target}: {note}")));
             match facts {
                 Ok(facts) if self.joined.contains_key(&facts.node) && !self.dials(&target) => told.push(format!(
-                    "{target}: an agent called {} trains already; give this one a name: sweep agent --name NAME",
+                    "{target}: an agent named {} has joined already; give this one another name: sweep agent --name \
+                     NAME",
                     facts.node
                 )),
                 Ok(_) => {

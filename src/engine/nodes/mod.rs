@@ -190,7 +190,7 @@ impl Nodes {
             },
             Some((target, problem)) = self.problems.recv() => {
                 let is_new = self.told.insert(target.clone(), problem.clone()).as_ref() != Some(&problem);
-                is_new.then(|| format!("{target}: {problem}; it is tried again"))
+                is_new.then(|| format!("{target}: {problem}; `sweep` will try again"))
             }
         };
         note.into_iter().collect()

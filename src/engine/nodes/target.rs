@@ -63,7 +63,7 @@ impl Target {
             return match shlex::split(line) {
                 Some(words) if !words.is_empty() => Ok(vec![Target::Command(words)]),
                 Some(_) => Err(("there is no command after `command:`".into(), example)),
-                None => Err((format!("{line:?} has a quote without its end"), "quote as in a shell".into())),
+                None => Err((format!("{line:?} has an unclosed quote"), "quote as in a shell".into())),
             };
         }
         if let Some(jobs) = text.strip_prefix("slurm:") {

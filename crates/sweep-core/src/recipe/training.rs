@@ -99,6 +99,20 @@ pub enum Optimizer {
     },
 }
 
+impl Optimizer {
+    /// Returns whether weight decay is subtracted from the weights directly instead of being added to the gradient.
+    pub fn decouples_decay(&self) -> bool {
+        match self {
+            Optimizer::Adamw(_) => true,
+            Optimizer::Adam(_)
+            | Optimizer::Nadam(_)
+            | Optimizer::Sgd { .. }
+            | Optimizer::Rmsprop { .. }
+            | Optimizer::Adadelta { .. } => false,
+        }
+    }
+}
+
 /// Constants of the Adam family.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 pub struct Moments {

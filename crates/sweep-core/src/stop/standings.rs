@@ -92,13 +92,15 @@ impl Standings {
     /// What is to become of a trial in comparison with the others.
     pub fn verdict(&self, id: TrialId, moment: Moment) -> Verdict {
         let at = id.0 as usize - 1;
-        match &self.rule {
-            _ if self.courses[at].spared => Verdict::GoOn,
-            Rule::Hyperband(rule) if rule.stops(at, self) => Verdict::Stop(Stopper::Hyperband),
-            Rule::Asha(rule) if rule.pauses(at, self, moment) => Verdict::Pause(Stopper::Asha),
-            Rule::Median(rule) if rule.stops(at, self) => Verdict::Stop(Stopper::Median),
-            _ => Verdict::GoOn,
+        if self.courses[at].spared {
+            return Verdict::GoOn;
         }
+        let (applies, verdict) = match &self.rule {
+            Rule::Hyperband(rule) => (rule.stops(at, self), Verdict::Stop(Stopper::Hyperband)),
+            Rule::Asha(rule) => (rule.pauses(at, self, moment), Verdict::Pause(Stopper::Asha)),
+            Rule::Median(rule) => (rule.stops(at, self), Verdict::Stop(Stopper::Median)),
+        };
+        if applies { verdict } else { Verdict::GoOn }
     }
 
     /// Returns whether any rung changed since the last call. If not, no verdict changed either.

@@ -17,7 +17,7 @@ const TEST: (&str, &str) = ("x_test", "y_test");
 /// Usual numbers of channels: gray, gray with alpha, color, color with alpha.
 const USUAL_CHANNELS: std::ops::RangeInclusive<u64> = 1..=4;
 
-/// Reads headers and labels, and the images if they are not bytes, because their range decides what they mean.
+/// Reads headers and labels, and the images if they are not bytes, because their range determines how they are scaled.
 pub(super) fn describe(path: &Path, order: Order) -> Result<Info, Error> {
     Ok(Survey::of(&mut Archive::open(path)?, path, order)?.info)
 }

@@ -121,8 +121,8 @@ pub fn load(source: &Source) -> Result<Dataset, Error> {
     }
 }
 
-/// Reads an image file as the images of this dataset are read. Returns bytes `[c, h, w]`, where 255 is white, and what
-/// was given up. An image of another size is scaled, and cropped unless the dataset says otherwise.
+/// Reads an image file as the images of this dataset are read. Returns bytes `[c, h, w]`, where 255 is white, and how
+/// the image was converted. An image of another size is scaled, and cropped unless the dataset says otherwise.
 ///
 /// # Errors
 /// Returns why the file cannot be used. The text follows the name of the file.

@@ -5,7 +5,8 @@ use serde_json::Value;
 use super::reference::reference;
 
 /// The names of the presets, which are files in the folder `presets/` next to this file.
-pub const PRESETS: [&str; 8] = ["question", "strided", "small", "thin", "linear", "resnet9", "resnet18", "mobile"];
+pub const PRESETS: [&str; 9] =
+    ["question", "strided", "small", "thin", "linear", "resnet9", "resnet18", "mobile", "wide"];
 
 /// A network with unresolved references (`${name}`, `${name|other|literal}`).
 #[derive(Debug, Clone, PartialEq)]
@@ -25,6 +26,7 @@ impl Template {
             "resnet9" => include_str!("presets/resnet9.yaml"),
             "resnet18" => include_str!("presets/resnet18.yaml"),
             "mobile" => include_str!("presets/mobile.yaml"),
+            "wide" => include_str!("presets/wide.yaml"),
             _ => return None,
         };
         Some(Template::new(serde_yaml::from_str(text).expect("every preset is parsed by a test")))
@@ -53,7 +55,7 @@ impl Template {
     }
 }
 
-/// Gathers what stands for a name where it is not set: the literals of the references that it leads.
+/// Collects the values that are used if a name is not set: the literals of the references that begin with the name.
 fn literals(value: &Value, name: &str, found: &mut Vec<Value>) {
     match value {
         Value::Array(items) => items.iter().for_each(|item| literals(item, name, found)),
@@ -125,11 +127,12 @@ mod tests {
         assert_eq!(parameters("resnet9", json!({})), 6_573_120);
         assert_eq!(parameters("resnet18", json!({})), 11_173_962);
         assert_eq!(parameters("mobile", json!({})), 3_217_226);
+        assert_eq!(parameters("wide", json!({})), 2_748_890);
     }
 
     #[test]
     fn downsampling_the_other_way_keeps_every_presets_parameters() {
-        for name in ["question", "strided", "small", "thin", "resnet9", "resnet18", "mobile"] {
+        for name in ["question", "strided", "small", "thin", "resnet9", "resnet18", "mobile", "wide"] {
             let [pool, stride] = ["pool", "stride"].map(|way| parameters(name, json!({"downsample": way})));
             assert_eq!(pool, stride, "{name}");
         }

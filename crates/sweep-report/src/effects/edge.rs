@@ -23,8 +23,8 @@ pub struct Edge {
     pub end: f64,
     /// Whether it is the largest value rather than the smallest.
     pub upper: bool,
-    /// Whether the results get better toward the edge by more than chance explains. One of many values is the best, and
-    /// of a parameter without effect that is often the first or the last.
+    /// Whether the results get better toward the edge by more than chance explains. If a parameter has no effect, its
+    /// best value is often the first or the last by chance.
     pub proven: bool,
 }
 
@@ -70,20 +70,20 @@ impl Edge {
     }
 }
 
-/// One sentence on the edges toward which nothing gets better for certain.
+/// One sentence about the edges without a significant trend toward them.
 pub fn unproven(edges: &[Edge]) -> Option<String> {
     let edges: Vec<&Edge> = edges.iter().filter(|edge| !edge.proven).collect();
     let value = |edge: &&Edge| format!("{} ({})", edge.setting, format::setting(&Value::from(edge.value)));
     (!edges.is_empty()).then(|| {
         format!(
-            "Best at the edge of what was tried, though no trend toward it is proven: {}.",
+            "Best at the edge of what was tried, but without a significant trend toward the edge: {}.",
             list(edges.iter().map(value), ", ")
         )
     })
 }
 
-/// Whether a rank correlation of this many configurations is more than chance. Two or three of them can prove nothing, so
-/// they only have to agree.
+/// Whether a rank correlation of this many configurations is more than chance. Two or three of them can prove nothing,
+/// so each only has to be better than the one before.
 fn is_clear(r: f64, count: usize) -> bool {
     if count < 4 || r > 0.999_999 {
         return r > 0.999_999;
@@ -155,7 +155,7 @@ mod tests {
     fn without_a_trend_an_edge_is_no_advice() {
         let trials = [(1.0, 0.7), (2.0, 0.6), (3.0, 0.8), (4.0, 0.65), (5.0, 0.75), (6.0, 0.5)];
         let found = edge(&trials).expect("6 is the best");
-        let said = "Best at the edge of what was tried, though no trend toward it is proven: a (6.0).";
+        let said = "Best at the edge of what was tried, but without a significant trend toward the edge: a (6.0).";
         assert!(!found.proven && unproven(&[found]).as_deref() == Some(said));
     }
 }

@@ -145,16 +145,16 @@ impl Effects {
         let told = self.metric.model.as_ref().map_or(all, |model| (0..all).filter(|at| model.has(*at)).count());
         if told < all {
             remarks.push(format!(
-                "{} configurations are too few to tell the effects of {all} parameters apart: those of the {told} most \
-                 important ones are shown.",
+                "{} configurations are too few to separate the effects of {all} parameters. Only those of the {told} \
+                 most important ones are shown.",
                 format::count(self.metric.values.len() as u64)
             ));
         }
         if self.broken > 0 {
             let (many, are) = if self.broken == 1 { ("configuration", "is") } else { ("configurations", "are") };
             remarks.push(format!(
-                "{} {many} whose results mean nothing (diverged, stuck, evaluated wrongly, or cut while validation was \
-                 still flat) {are} left out of all effects.",
+                "{} {many} without a meaningful result (diverged, stuck, evaluated wrongly, or stopped while \
+                 validation was still flat) {are} left out of all effects.",
                 format::count(self.broken as u64)
             ));
         }
@@ -163,7 +163,7 @@ impl Effects {
             let (values, is, it) =
                 if capped == 1 { ("value was", "it is", "it") } else { ("values were", "they are", "them") };
             remarks.push(format!(
-                "{} {values} so far out that {is} capped at {}. Effects and charts show {it} at the cap.",
+                "{} {values} so extreme that {is} capped at {}. Effects and charts show {it} at the cap.",
                 format::count(capped as u64),
                 format::value(&self.metric.name, self.metric.cap())
             ));
@@ -180,8 +180,8 @@ impl Effects {
             let count = format::count(self.left_out as u64);
             let were = if self.left_out == 1 { "configuration was" } else { "configurations were" };
             remarks.push(format!(
-                "{count} {were} stopped early. The effects on the gap leave out such configurations; the effects on {} \
-                 include what they had reached.",
+                "{count} {were} stopped early. The effects on the gap leave out such configurations. The effects on \
+                 {} include them, with their best results so far.",
                 self.metric.words
             ));
         }
@@ -288,7 +288,7 @@ mod tests {
         let cap = format::value("val_loss", effects.metric.cap());
         let remark = effects.remarks().into_iter().find(|remark| remark.contains("capped")).expect("it is said");
         let expected =
-            format!("1 value was so far out that it is capped at {cap}. Effects and charts show it at the cap.");
+            format!("1 value was so extreme that it is capped at {cap}. Effects and charts show it at the cap.");
         assert_eq!(remark, expected);
         let map = interactions(&effects).expect("a and b interact");
         let texts = texts(&map);

@@ -199,7 +199,7 @@ impl Target {
     /// interval)`. It leaves out the estimate itself, which means nothing if the interval includes 0. `it` is the metric.
     pub fn range(&self, [to, from]: [&str; 2], it: &str, Estimate { value, margin }: Estimate) -> String {
         let Some(margin) = margin else {
-            return format!("there are too few trials to say what {to} instead of {from} changes");
+            return format!("there are too few trials to estimate the effect of {to} instead of {from}");
         };
         if self.log {
             let [low, high] =
@@ -242,8 +242,8 @@ struct Driver {
     difference: Estimate,
 }
 
-/// The factors whose effects can be told apart with this many observations. With more levels than that, the most
-/// important ones are, and the others count as chance.
+/// The factors whose effects can be separated with this number of observations. If there are too many levels for that,
+/// only the most important factors are used, and differences due to the others are treated as chance.
 fn used(factors: &[Factor], importance: Option<&Importance>, observations: usize) -> Vec<bool> {
     let mut used = vec![true; factors.len()];
     let Some(importance) = importance else { return used };

@@ -7,19 +7,15 @@ use maud::{Markup, html};
 use super::format;
 use crate::evaluated::Evaluated;
 
-/// Maximum number of classes whose confusion matrix is shown. `confusion.csv` has it for any number.
-const MOST_CLASSES: usize = 30;
-
 /// Renders the matrix and the image. `None` if no trial was evaluated.
 pub fn images(evaluated: Option<&Evaluated>) -> Markup {
-    let Some(Evaluated { evaluation, worst }) = evaluated else { return html! {} };
-    let classes: Vec<String> = evaluation.classes.iter().map(|class| format::clean(class)).collect();
-    let rows = &evaluation.validation.0;
+    let Some(evaluated) = evaluated else { return html! {} };
+    let classes = evaluated.classes();
     html! {
-        @if rows.len() <= MOST_CLASSES {
+        @if let Some((rows, caption)) = evaluated.matrix() {
             div.wide {
                 table.confusion {
-                    caption { "Validation images by their class (rows) and the class that trial " (evaluation.trial) " found (columns)" }
+                    caption { (caption) }
                     thead { tr { th {} @for class in &classes { th.n scope="col" { (class) } } } }
                     tbody {
                         @for (at, (class, row)) in classes.iter().zip(rows).enumerate() {
@@ -34,7 +30,7 @@ pub fn images(evaluated: Option<&Evaluated>) -> Markup {
         } @else {
             p.soft { "The confusion matrix of " (classes.len()) " classes is in " a href="confusion.csv" { "confusion.csv" } "." }
         }
-        @if let Some(worst) = worst {
+        @if let Some(worst) = &evaluated.worst {
             img alt="The validation images that the network is most wrong about" src=(format!("data:image/png;base64,{}", STANDARD.encode(worst)));
         }
     }

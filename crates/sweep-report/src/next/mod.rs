@@ -61,7 +61,7 @@ pub fn file(text: &str, folder: &Path, analysis: &Analysis) -> Option<String> {
         made.make(change, folder, room);
     }
     if !made.left_out.is_empty() {
-        remarks.push(format!("Not added, because a grid multiplies: {}.", made.left_out.join(", ")));
+        remarks.push(format!("Not added, because the grid would become too large: {}.", made.left_out.join(", ")));
     }
     Some(page::text(&made.file, &made.kept, &remarks))
 }
@@ -282,7 +282,10 @@ mod tests {
         let next = next(text, &history);
         let spec = Spec::read(&next, "next.yaml", Path::new("/nowhere/results/f")).expect("it is valid").0;
         let trials = Search::new(spec.search_terms()).len().expect("a grid has an end");
-        assert!((13..=48).contains(&trials) && next.contains("because a grid multiplies: dropout"), "{trials}\n{next}");
+        assert!(
+            (13..=48).contains(&trials) && next.contains("because the grid would become too large: dropout"),
+            "{trials}\n{next}"
+        );
     }
 
     #[test]

@@ -63,7 +63,7 @@ pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
 fn of_seed(analysis: &Analysis) -> Vec<Change> {
     let spec = analysis.spec;
     let mut changes =
-        vec![change(&["seed"], spec.seed.wrapping_add(1), "A new seed, so that the search draws other values.")];
+        vec![change(&["seed"], spec.seed.wrapping_add(1), "A new seed, so that the search draws different values.")];
     // The split of data that has its own validation images is drawn only where something else is held out or left out.
     let drawn = |network: &Network| {
         let is_own =
@@ -188,7 +188,10 @@ pub fn remarks(file: &Mapping, analysis: &Analysis) -> Vec<String> {
     remarks.extend(identical.map(|said| format!("Look at this first: {said}")));
     let longer = longer(analysis).filter(|_| analysis.spec.program().is_some());
     if let Some((until, reason)) = longer.filter(|_| epochs_of_program(analysis, file).is_none()) {
-        remarks.push(format!("{reason} Train longer, to about epoch {until}: the script decides, not this file."));
+        remarks.push(format!(
+            "{reason} Train longer, to about epoch {until}. The script sets the number of epochs, \
+            not this file."
+        ));
     }
     let first = [
         Advice::HoldOut,
@@ -243,8 +246,8 @@ fn of_training(network: &Network, analysis: &Analysis) -> Vec<Change> {
     if let Some(saving) = time.patience.found.filter(|_| wasted >= WASTED && !stops && !varies("early_stopping")) {
         let table = Mapping::from_iter([("patience".into(), saving.patience.into())]);
         let reason = format!(
-            "{:.0}% of the epochs came after the best epoch of their trial. This patience would have cost no leading trial \
-             its best epoch.",
+            "{:.0}% of the epochs came after the best epoch of their trial. This patience would have stopped no \
+             leading trial before its best epoch.",
             wasted * 100.0
         );
         found.push(change(&["training", "early_stopping"], table, reason));

@@ -24,7 +24,10 @@ pub fn changes(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     let of = |(name, table): (&str, &Mapping)| {
         let own = best?.get(name)?.as_f64().filter(|own| *own > 0.0)?;
         let (table, what) = (beyond(table, own, step.way)?, if step.way == Way::More { "higher" } else { "lower" });
-        let reason = format!("The best configuration ({}) asks for a {what} rate.", format::setting(&own.into()));
+        let reason = format!(
+            "The findings of the best configuration ({}) suggest a {what} learning rate.",
+            format::setting(&own.into())
+        );
         Some(propose::change(&["parameters", name], table, reason))
     };
     tables.filter(|(name, _)| step.is_about(name)).filter_map(of).collect()

@@ -48,16 +48,22 @@ pub fn changes(network: &Network, file: &Mapping, analysis: &Analysis) -> Vec<Ch
         let mut rates: Vec<f64> = [0.0, 0.2, 0.35, 0.5].into_iter().filter(|rate| *rate != dropout).collect();
         rates.insert(0, dropout);
         let rates = rates.into_iter().map(Value::from).collect();
-        found.push(parameter("dropout", rates, reason(ask, "dropout") + " How little is enough?"));
+        found.push(parameter("dropout", rates, reason(ask, "dropout") + " What is the smallest rate that is enough?"));
     }
     if wanted(Advice::LessRegularization).is_some() && takes("dropout") && dropout > 0.0 {
         let rates = [dropout, dropout / 2.0, dropout / 4.0, 0.0].map(|rate| Value::from(values::rounded(rate)));
-        found.push(parameter("dropout", rates.to_vec(), "Training is held down. Is less dropout enough?".into()));
+        found.push(parameter(
+            "dropout",
+            rates.to_vec(),
+            "Regularization is too strong. Is less dropout \
+            enough?"
+                .into(),
+        ));
     }
     let decay = network.fixed.get("weight_decay").and_then(serde_json::Value::as_f64).filter(|decay| *decay > 0.0);
     if let Some(decay) = decay.filter(|_| wanted(Advice::LessRegularization).is_some() && !varies("weight_decay")) {
         let values = [decay, decay / 10.0, decay / 100.0, 0.0].map(|value| Value::from(values::rounded(value)));
-        let reason = "Training is held down. Is less weight decay enough?".to_owned();
+        let reason = "Regularization is too strong. Is less weight decay enough?".to_owned();
         found.push(parameter("weight_decay", values.to_vec(), reason));
     }
     found

@@ -200,8 +200,8 @@ pub(super) fn early_terminate(spec: &Spec, history: &History) -> Option<String> 
         let best = others.first();
         let wrong = spared.iter().filter(|value| best.is_none_or(|best| spec.metric.goal.better(**value, *best)));
         line += &format!(
-            " To measure its error rate, {} that it would have stopped ran on: {} ended better than all trials that it let \
-             pass.",
+            " To measure its error rate, {} that it would have stopped continued: {} became better than all trials \
+             that it did not stop.",
             format::trials(spared.len()),
             format::count(wrong.count() as u64)
         );

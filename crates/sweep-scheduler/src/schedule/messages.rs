@@ -220,7 +220,7 @@ pub enum FromProgram {
 pub enum Left {
     /// It was asked to, and ended by itself, so it had the time to save.
     Saved,
-    /// It was asked to, and nothing shows that it saved a checkpoint.
+    /// It was asked to, and it may not have saved a checkpoint.
     Unsaved { reason: String },
     /// The sweep did not ask it to. It wants to be started again later, or `signal`, which somebody else sent, ended it
     /// with exit code 0.

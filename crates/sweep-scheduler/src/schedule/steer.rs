@@ -109,7 +109,7 @@ impl Scheduler {
     fn decide_skip(&self, id: TrialId) -> Result<String, String> {
         match self.standing(id)? {
             Some(Status::Ended(outcome)) => Err(format!("trial {id} has ended: {}", outcome.name())),
-            Some(Status::Running) => Ok(format!("trial {id} is asked to end, and will not count")),
+            Some(Status::Running) => Ok(format!("trial {id} is asked to end, and will not be ranked")),
             None | Some(Status::Waiting) => Ok(format!("trial {id} is skipped")),
         }
     }

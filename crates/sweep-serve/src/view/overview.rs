@@ -5,14 +5,14 @@ use std::collections::{BTreeSet, HashMap};
 use serde_json::{Value, json};
 
 use crate::files;
-use crate::sweep::State;
+use crate::sweep;
 use sweep_core::history::{History, Status, TrialRecord};
 use sweep_core::space::{Curve, Distribution, Parameter};
 use sweep_core::trial::{Goal, METRICS, TrialId};
 use sweep_report::charts::HIGHLIGHTS;
 use sweep_report::ranking::{Counts, Ranking};
 use sweep_report::spread::MANY;
-use sweep_report::{format, seconds_left, summary};
+use sweep_report::{State, format, seconds_left, summary};
 use sweep_spec::Spec;
 use sweep_store::Layout;
 
@@ -20,14 +20,14 @@ use sweep_store::Layout;
 const CHOICES: usize = 100;
 
 /// The overview of a sweep.
-pub fn overview(layout: &Layout, state: &State, now: f64) -> Value {
-    let State { version, spec, history, total, held, problem, insight, rows } = state;
+pub fn overview(layout: &Layout, state: &sweep::State, now: f64) -> Value {
+    let sweep::State { version, spec, history, total, held, problem, insight, rows } = state;
     let mut counts = Counts::new(history);
     if !held {
         // They belonged to a controller that is gone.
         counts.waiting += std::mem::take(&mut counts.running);
     }
-    let complete = total.map_or(history.complete, |total| counts.ended() >= total);
+    let now_is = State::of(history, *total, *held);
     let ranking = Ranking::new(history, &spec.metric);
     let best = ranking.best().map(|best| {
         json!({
@@ -38,13 +38,13 @@ pub fn overview(layout: &Layout, state: &State, now: f64) -> Value {
         })
     });
     let planned = |trial: &TrialRecord| sweep_report::planned_epochs(spec, trial);
-    let left = seconds_left(history, *total, planned).filter(|_| !complete);
+    let left = seconds_left(history, *total, planned).filter(|_| now_is != State::Complete);
     json!({
         "version": version,
         "name": format::clean(&history.name),
         "folder": layout.root().display().to_string(),
         "description": spec.description.as_deref().map(format::clean),
-        "state": match (held, complete) { (true, _) if history.steering.paused => "paused", (true, _) => "running", (_, true) => "complete", _ => "interrupted" },
+        "state": now_is,
         "problem": problem,
         "ended": counts.ended(),
         "started": history.trials.len(),
@@ -117,7 +117,7 @@ fn metrics(own: &str, history: &History) -> Vec<String> {
 
 /// The trials whose curves are drawn: the best, and those under way. Each with its number of epochs, which tells a viewer
 /// whether its curve has grown.
-fn shown(goal: Goal, metric: &str, state: &State) -> Vec<(u64, u32)> {
+fn shown(goal: Goal, metric: &str, state: &sweep::State) -> Vec<(u64, u32)> {
     let value = |trial: &TrialRecord| {
         let best = state.spec.metric.best(&trial.curve)?.get(metric)?;
         Some(if goal == Goal::Minimize { best } else { -best })

@@ -8,8 +8,8 @@ use super::More;
 const AREA: [f64; 2] = [0.02, 0.33];
 const LONGEST: f64 = 3.3;
 
-/// Returns the first row, the row after the last, and the same for the columns. The rectangle is empty if the image is
-/// spared, which happens with a probability of 1 - `share`.
+/// Returns the first row, the row after the last, and the same for the columns. The rectangle is empty if the image
+/// stays unchanged, which happens with a probability of 1 - `share`.
 pub(super) fn rectangle(more: &More, share: f64, [height, width]: [i64; 2]) -> [i64; 4] {
     if more.erased >= share {
         return [0; 4];

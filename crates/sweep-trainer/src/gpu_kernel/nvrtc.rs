@@ -45,7 +45,7 @@ struct Kernels {
 fn kernels() -> Result<&'static Kernels, TchError> {
     static LOADED: OnceLock<Result<Kernels, String>> = OnceLock::new();
     let load =
-        || load().inspect_err(|why| eprintln!("libtorch's kernels do what sweep's own would do on this GPU: {why}"));
+        || load().inspect_err(|why| eprintln!("libtorch's kernels are used on this GPU instead of sweep's own: {why}"));
     LOADED.get_or_init(load).as_ref().map_err(|why| TchError::Torch(why.clone()))
 }
 

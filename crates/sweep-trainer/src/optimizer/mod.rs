@@ -77,7 +77,7 @@ impl Optimizer {
         Ok(Optimizer {
             rule,
             weight_decay: training.weight_decay,
-            decoupled: matches!(training.optimizer, Adamw(_)),
+            decoupled: training.optimizer.decouples_decay(),
             clip_norm: training.clip_norm,
             room: parameters.iter().map(|_| None).collect(),
         })
@@ -218,7 +218,7 @@ fn zeros(parameters: &[Parameter]) -> Result<Vec<Tensor>, TchError> {
 }
 
 #[cfg(test)]
-pub use tests::training;
+pub use tests::{every_optimizer, training};
 
 #[cfg(test)]
 mod tests {
@@ -269,6 +269,20 @@ mod tests {
         }
     }
 
+    /// Returns every optimizer, each with a learning rate at which small networks train.
+    pub fn every_optimizer() -> Vec<(recipe::Optimizer, f64)> {
+        use recipe::Optimizer::{Adadelta, Adam, Adamw, Nadam, Rmsprop, Sgd};
+        let moments = recipe::Moments::default();
+        vec![
+            (Adam(moments), 0.005),
+            (Adamw(moments), 0.005),
+            (Nadam(moments), 0.005),
+            (Sgd { momentum: 0.9, nesterov: true }, 0.05),
+            (Rmsprop { rho: 0.9, momentum: 0.5, epsilon: 1e-7 }, 0.002),
+            (Adadelta { rho: 0.95, epsilon: 1e-7 }, 1.0),
+        ]
+    }
+
     #[test]
     fn max_norm_shortens_long_rows_and_leaves_short_ones() {
         for kind in [Kind::Float, Kind::Double] {
@@ -298,17 +312,9 @@ mod tests {
     /// Weights of convolutions lie channels-last. Their gradients may come otherwise, and in bfloat16.
     #[test]
     fn a_step_does_not_depend_on_how_a_gradient_lies_in_memory() {
-        use recipe::Optimizer::{Adadelta, Adam, Nadam, Rmsprop, Sgd};
-        let moments = recipe::Moments::default();
         let start = Tensor::arange(3 * 4 * 2 * 2, (Kind::Float, Device::Cpu)).sin().view([3, 4, 2, 2]);
         let gradient = Tensor::arange(3 * 4 * 2 * 2, (Kind::Float, Device::Cpu)).cos().view([3, 4, 2, 2]);
-        for optimizer in [
-            Adam(moments),
-            Nadam(moments),
-            Sgd { momentum: 0.9, nesterov: true },
-            Rmsprop { rho: 0.9, momentum: 0.5, epsilon: 1e-7 },
-            Adadelta { rho: 0.95, epsilon: 1e-7 },
-        ] {
+        for (optimizer, _) in every_optimizer() {
             for kind in [Kind::Float, Kind::BFloat16] {
                 let moved = |channels_last: bool| {
                     let lying = |xs: &Tensor| match channels_last {

@@ -199,7 +199,8 @@ impl Tally {
         };
         let enlarged = self.sides.iter().filter(needed).count() as u64;
         let more = if enlarged > 0 { format!("; {} were enlarged", thousands(enlarged)) } else { String::new() };
-        let (small, large) = (format!("{}x{}", small.0, small.1), format!("{}x{}", large.0, large.1));
-        Some(format!("images of {small} to {large} became {side}x{side}: {how}{more}"))
+        let [small, large] = [small, large].map(|(width, height)| format!("{width}x{height}"));
+        let sizes = if small == large { small } else { format!("{small} to {large}") };
+        Some(format!("images of {sizes} became {side}x{side}: {how}{more}"))
     }
 }

@@ -22,7 +22,7 @@ const MANY_PIXELS: u64 = 8 << 20;
 /// Held while an image with many pixels is decoded.
 static LARGE: Mutex<()> = Mutex::new(());
 
-/// Properties of a file that were given up on the way to bytes.
+/// Properties of a file that are lost in the conversion to bytes.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) struct Facts {
     /// Width and height as seen, in pixels.
@@ -53,10 +53,10 @@ impl From<Resize> for Target {
     }
 }
 
-/// Why a file is no image, with the words of the decoder.
+/// Why a file is not an image, with the decoder's message.
 pub(super) type Trouble = (Reason, String);
 
-/// Returns the facts that the header of a file tells.
+/// Returns the facts from the header of a file.
 pub(super) fn header(bytes: &[u8]) -> Result<Facts, Trouble> {
     let mut decoder = decoder(bytes)?;
     let orientation = decoder.orientation().unwrap_or(Orientation::NoTransforms);
@@ -68,7 +68,7 @@ pub(super) fn header(bytes: &[u8]) -> Result<Facts, Trouble> {
     Ok(Facts { size, color: color.has_color(), transparent: false, wide, cmyk: is_cmyk(bytes, &decoder), turned })
 }
 
-/// Returns three planes of bytes, resized, and what was given up. Transparent pixels are drawn over white.
+/// Returns three planes of bytes, resized, and the properties that were lost. Transparent pixels are drawn over white.
 pub(super) fn decode(bytes: &[u8], target: Option<Target>) -> Result<(Vec<u8>, Facts), Trouble> {
     let mut facts = header(bytes)?;
     let many = u64::from(facts.size.0) * u64::from(facts.size.1) > MANY_PIXELS;
@@ -123,7 +123,7 @@ fn undecodable(error: image::ImageError) -> Trouble {
     (Reason::Undecodable, error.to_string())
 }
 
-/// Returns whether the colors of a JPEG have four parts, or the decoder says so.
+/// Returns whether the colors of a JPEG have four components, or the decoder reports CMYK.
 fn is_cmyk(bytes: &[u8], decoder: &impl ImageDecoder) -> bool {
     decoder.original_color_type() == image::ExtendedColorType::Cmyk8 || jpeg_components(bytes) == Some(4)
 }

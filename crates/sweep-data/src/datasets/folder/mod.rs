@@ -70,7 +70,7 @@ impl Folder<'_> {
     }
 }
 
-/// Reads one image file in this shape. Returns what was given up, too.
+/// Reads one image file in this shape. Also returns how the image was converted.
 pub(super) fn image(file: &Path, shape: Shape, fit: Fit) -> Result<(Vec<u8>, Vec<String>), String> {
     let bytes = std::fs::read(file).map_err(|error| format!("cannot be read: {error}"))?;
     let undecodable = |(_, why): Trouble| format!("cannot be decoded: {why}");

@@ -47,7 +47,7 @@ impl Reason {
         }
     }
 
-    /// Returns whether such a file was meant to be used. Only few of them are tolerated.
+    /// Returns whether the file was meant to be used. Only few such files are tolerated.
     pub fn is_damage(self) -> bool {
         matches!(self, Reason::Missing | Reason::Dangling | Reason::Empty | Reason::TooLarge | Reason::Undecodable)
     }

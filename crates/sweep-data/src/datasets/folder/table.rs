@@ -70,7 +70,7 @@ pub(super) fn labeled(
     Ok(labeled)
 }
 
-/// Returns the error for a table with too few or too many classes, which often holds numbers to predict.
+/// Returns the error for a table with too few or too many classes, which often contains regression targets.
 pub(super) fn wrong_classes(table: &Path, names: &[String]) -> Error {
     let numbers = names.iter().filter(|name| name.parse::<f64>().is_ok()).count();
     if numbers == names.len() && names.len() > 2 {

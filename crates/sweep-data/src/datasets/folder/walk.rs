@@ -20,7 +20,7 @@ pub(super) struct Entry {
     pub size: u64,
     /// Time of the last change, in nanoseconds since 1970.
     pub modified: u128,
-    /// Whether it is a link to nothing.
+    /// Whether it is a broken link.
     pub dangling: bool,
 }
 
