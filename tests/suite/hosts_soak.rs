@@ -73,7 +73,10 @@ impl Outages<'_> {
 
     /// Ends the outages whose time is over by then.
     fn end(&mut self, by: Instant) {
-        for (host, (_, outage)) in self.out.extract_if(.., |_, (until, _)| *until <= by).collect::<Vec<_>>() {
+        let (over, out) = std::mem::take(&mut self.out).into_iter().partition(|(_, (until, _))| *until <= by);
+        self.out = out;
+        let over: BTreeMap<usize, (Instant, Outage)> = over;
+        for (host, (_, outage)) in over {
             match outage {
                 Outage::Cable => self.cable(host, "up"),
                 Outage::Stopped(agents) => agents.into_iter().for_each(|pid| signal(pid, Signal::CONT)),
