@@ -32,11 +32,11 @@ test-ecosystem:
 	cargo build --locked -p sweep
 	scripts/ecosystem
 
-# Kills at random moments, 2,000 rounds with trainers, 500 with programs, 500 on other hosts and 100 on Slurm (a tenth of them
-# in `make test`): half an hour, without libtorch.
+# Kills at random moments, 2,000 rounds with trainers, 500 with programs, 500 on other hosts, 500 in a network whose cables are
+# pulled, and 100 on Slurm (a tenth of them or fewer in `make test`): an hour, without libtorch.
 soak:
 	cargo build --locked --profile test -p sweep --example scripted-trainer
-	SOAK_ROUNDS=2000 PROGRAM_SOAK_ROUNDS=500 HOSTS_ROUNDS=500 SLURM_ROUNDS=100 cargo test --locked -p sweep --test suite -- --nocapture soak whatever_dies
+	SOAK_ROUNDS=2000 PROGRAM_SOAK_ROUNDS=500 HOSTS_ROUNDS=500 NETWORK_ROUNDS=500 SLURM_ROUNDS=100 cargo test --locked -p sweep --test suite -- --nocapture soak whatever_dies
 
 # Damaged bytes for everything that reads foreign ones, a minute each. `make test` does it for seconds, by properties.
 fuzz:

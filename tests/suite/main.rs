@@ -14,6 +14,7 @@ mod faults;
 mod gpus;
 mod grammar;
 mod hosts;
+mod hosts_soak;
 mod hosts_ssh;
 mod lag;
 mod layout;

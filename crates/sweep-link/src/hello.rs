@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::lease::Terms;
 
 /// Version of the link's frames. Both sides must use the same one.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Counts the controllers of a sweep, from 1. A controller that resumes a sweep has a higher number than the one before.
 pub type Generation = u64;

@@ -15,6 +15,17 @@ use crate::warning::Warning;
 /// version.
 pub const FORMAT: u32 = 1;
 
+/// What an agent says of its machine.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    /// All of it, in one line.
+    pub about: String,
+    /// Architecture and instruction sets, on which the last bits of a trial depend. Empty if an older version did not
+    /// write it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub processor: String,
+}
+
 /// What happened to the agent of another host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "node_is", rename_all = "snake_case")]
@@ -23,8 +34,8 @@ pub enum NodeChange {
     Joined {
         /// Names of its slots.
         slots: Vec<String>,
-        /// What it said of its machine, in one line.
-        about: String,
+        #[serde(flatten)]
+        machine: Machine,
     },
     /// There is no word from it. What runs there goes on until its lease runs out.
     Silent {

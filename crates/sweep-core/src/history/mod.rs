@@ -10,7 +10,7 @@ mod record;
 mod round;
 mod stage;
 
-pub use entry::{Entry, FORMAT, NodeChange};
+pub use entry::{Entry, FORMAT, Machine, NodeChange};
 pub use import::{Import, Known};
 pub use record::{NodeRecord, Status, TrialRecord};
 pub use round::Round;
@@ -141,6 +141,16 @@ impl State {
     /// Returns the host of a slot, if it is not the controller's own: the part of the slot's name before the `/`.
     pub fn node_of<'a>(&self, slot: &'a str) -> Option<&'a str> {
         slot.split_once('/').map(|(node, _)| node)
+    }
+
+    /// Returns the other hosts of the newest controller by their kind of processor. If there are several kinds, the same
+    /// trial may differ in its last bits.
+    pub fn processors(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut kinds: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (name, node) in self.nodes.iter().filter(|(_, node)| !node.machine.processor.is_empty()) {
+            kinds.entry(&node.machine.processor).or_default().push(name);
+        }
+        kinds
     }
 
     /// Returns whether the images were checked before training and nothing serious was found.

@@ -21,6 +21,7 @@ pub(super) fn of_sweep(analysis: &Analysis) -> Vec<String> {
     details.extend(early_terminate(spec, history));
     details.extend(extensions(history));
     details.extend(imports(spec, history, ranking.best()));
+    details.extend(processors(history));
     details.extend(scripts(history));
     details.extend(tags(history));
     if spec.ranks || !ranking.placed.is_empty() {
@@ -51,6 +52,17 @@ pub fn hopeless(history: &History) -> Option<String> {
                 last.id
             )
         }
+    })
+}
+
+/// That the hosts have several kinds of processors, if they do.
+pub fn processors(history: &History) -> Option<String> {
+    let kinds = history.processors();
+    let kind =
+        |(kind, hosts): (&&str, &Vec<&str>)| format!("{} ({})", format::clean(kind), format::clean(&hosts.join(", ")));
+    let list = kinds.iter().map(kind).collect::<Vec<_>>().join("; ");
+    (kinds.len() > 1).then(|| {
+        format!("The same trial may differ in its last bits, because hosts have different instruction sets: {list}.")
     })
 }
 

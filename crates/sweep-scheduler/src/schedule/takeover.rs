@@ -9,7 +9,7 @@ use super::keep::Keep;
 use super::messages::{Action, Leftover, Now};
 use super::nodes;
 use super::scheduler::{Mode, Scheduler};
-use super::slots::Slot;
+use super::slots::{Slot, Slots};
 use sweep_core::history::{Entry, History, Status};
 use sweep_core::stop::Standings;
 use sweep_core::trial::{Outcome, TrialId};
@@ -69,7 +69,7 @@ impl Scheduler {
             config,
             source,
             history,
-            slots,
+            slots: Slots::new(slots),
             waiting: BTreeMap::new(),
             parked: BTreeSet::new(),
             standings,
@@ -78,6 +78,7 @@ impl Scheduler {
             keep,
             mode: Mode::Running,
             ticked: now.since,
+            looked: now.since,
             failed: Some((0, String::new())),
             without_metric: 0,
             hopeless: None,
