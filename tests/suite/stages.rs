@@ -121,6 +121,8 @@ fn between_two_stages_the_decision_is_made_once_and_stays() {
         let status = world.expect("status results/s", 0);
         let stage = if kept == at { "s is interrupted, stage 1 of 3" } else { "s is interrupted, stage 2 of 3" };
         assert!(status.contains(stage), "{status}");
+        let refused = world.expect("run s.yaml --progress none", 2);
+        assert!(refused.contains("continue it with `sweep resume results/s`"), "{refused}");
         world.expect("resume results/s --progress none", 0);
         assert_eq!(results(&world), wanted);
     }
