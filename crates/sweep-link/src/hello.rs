@@ -177,6 +177,9 @@ mod tests {
         assert!(matches!(judge(&hello(3), 2, Known::Here(5)), Err(Refused::Outdated { .. })));
         assert!(matches!(judge(&hello(1), 1, Known::Here(2)), Err(Refused::Impossible(_))));
         assert!(matches!(judge(&hello(1), 1, Known::Here(10)), Err(Refused::Impossible(_))));
-        assert!(matches!(judge(&Hello { version: 2, ..hello(1) }, 1, Known::Here(5)), Err(Refused::Version { .. })));
+        assert!(matches!(
+            judge(&Hello { version: VERSION + 1, ..hello(1) }, 1, Known::Here(5)),
+            Err(Refused::Version { .. })
+        ));
     }
 }
