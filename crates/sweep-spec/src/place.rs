@@ -293,6 +293,41 @@ mod tests {
         assert_eq!(places.key_at(&path(&["a", "d"])).map(|mark| mark.line), Some(3));
     }
 
+    /// Two parsers read the same text, and must agree on what stands where.
+    #[test]
+    fn what_stands_at_each_place_is_the_value_that_serde_yaml_has() {
+        fn compare(value: &serde_yaml::Value, path: &Path, text: &str, places: &Places) -> usize {
+            match value {
+                serde_yaml::Value::Mapping(table) => table
+                    .iter()
+                    .map(|(key, value)| compare(value, &path.key(key.as_str().unwrap()), text, places))
+                    .sum(),
+                serde_yaml::Value::Sequence(items) => {
+                    let each = items.iter().enumerate();
+                    each.map(|(at, value)| compare(value, &path.index(at), text, places)).sum()
+                }
+                scalar => {
+                    let mark = places.value_at(path).unwrap_or_else(|| panic!("{path} has no place"));
+                    let line = text.lines().nth(mark.line - 1).unwrap();
+                    let shown: String = line.chars().skip(mark.column - 1).take(mark.width).collect();
+                    assert_eq!(serde_yaml::from_str::<serde_yaml::Value>(&shown).unwrap(), *scalar, "{path}: {shown}");
+                    1
+                }
+            }
+        }
+        for text in [
+            include_str!("../../../sweeps/quickstart.yaml"),
+            include_str!("../../../sweeps/constraints.yaml"),
+            include_str!("../../../sweeps/tradeoff.yaml"),
+            include_str!("../../../sweeps/race.yaml"),
+            include_str!("../../../sweeps/stages.yaml"),
+        ] {
+            let value = super::super::yaml::parse(text).unwrap();
+            let compared = compare(&value, &Path::default(), text, &Places::read(text));
+            assert!(compared >= 10, "{compared} values");
+        }
+    }
+
     #[test]
     fn what_an_alias_stands_for_has_the_place_of_the_alias() {
         let places = Places::read("a: &x {b: [1, 2]}\nc: *x\n");

@@ -292,14 +292,24 @@ impl Run<'_> {
         self.finite("loss on training images", seen.loss, epoch)?;
         self.finite("validation loss", unseen.loss, epoch)?;
 
-        let trained = Measured::new(self.position.sums, epoch.images.count());
         let seen = Measured::new(seen, split.train_eval.count());
         let unseen = Measured::new(unseen, split.validation.count());
+        let mut metrics = self.metrics(epoch, &seen, &unseen);
+        metrics.seconds = Some(self.position.seconds + started.elapsed().as_secs_f64());
         let mut others = match by_class {
             Some(by_class) => accuracies(self.classes, &by_class.accuracies()?),
             None => Others::new(),
         };
-        let metrics = EpochMetrics {
+        metrics.objective = others.remove(&self.order.recipe.training.metric.name);
+        Ok(Some((metrics, others)))
+    }
+
+    /// Returns the metrics of an epoch after it has been trained, evaluated on training images (`seen`) and on
+    /// validation images (`unseen`).
+    fn metrics(&self, epoch: &Epoch<'_>, seen: &Measured, unseen: &Measured) -> EpochMetrics {
+        let images = epoch.images.count();
+        let trained = Measured::new(self.position.sums, images);
+        EpochMetrics {
             epoch: epoch.number,
             learning_rate: Some(self.learning_rate(self.steps_done(epoch), epoch.steps)),
             train_loss: Some(trained.loss),
@@ -308,11 +318,9 @@ impl Run<'_> {
             train_eval_accuracy: Some(seen.accuracy),
             val_loss: Some(unseen.loss),
             val_accuracy: Some(unseen.accuracy),
-            seconds: Some(self.position.seconds + started.elapsed().as_secs_f64()),
-            pictures_per_second: Some(epoch.images.count() as f64 / self.position.seconds),
-            objective: others.remove(&self.order.recipe.training.metric.name),
-        };
-        Ok(Some((metrics, others)))
+            pictures_per_second: Some(images as f64 / self.position.seconds),
+            ..EpochMetrics::default()
+        }
     }
 
     /// Returns the number of completed steps in the whole trial.
