@@ -1,4 +1,4 @@
-.PHONY: setup demo wheel test-install test soak fuzz check bench bench-peers bench-advice test-ecosystem
+.PHONY: setup demo wheel test-install test soak fuzz check bench bench-race bench-peers bench-advice test-ecosystem
 
 # Finds or installs libtorch, CIFAR-10 for the tests where an archive of it lies beside the project, and scikit-learn for
 # the example of a program.
@@ -32,11 +32,11 @@ test-ecosystem:
 	cargo build --locked -p sweep
 	scripts/ecosystem
 
-# Kills at random moments, 2,000 rounds with trainers, 500 with programs, 500 on other hosts and 100 on Slurm (a tenth of them
-# in `make test`): half an hour, without libtorch.
+# Kills at random moments, 2,000 rounds with trainers, 500 with programs, 500 on other hosts, 500 in a network whose cables are
+# pulled, and 100 on Slurm (a tenth of them or fewer in `make test`): an hour, without libtorch.
 soak:
 	cargo build --locked --profile test -p sweep --example scripted-trainer
-	SOAK_ROUNDS=2000 PROGRAM_SOAK_ROUNDS=500 HOSTS_ROUNDS=500 SLURM_ROUNDS=100 cargo test --locked -p sweep --test suite -- --nocapture soak whatever_dies
+	SOAK_ROUNDS=2000 PROGRAM_SOAK_ROUNDS=500 HOSTS_ROUNDS=500 NETWORK_ROUNDS=500 SLURM_ROUNDS=100 cargo test --locked -p sweep --test suite -- --nocapture soak whatever_dies
 
 # Damaged bytes for everything that reads foreign ones, a minute each. `make test` does it for seconds, by properties.
 fuzz:
@@ -52,6 +52,12 @@ PYTHON ?= python3
 bench: setup
 	cargo build --release --locked
 	$(PYTHON) scripts/bench/steps.py
+
+# The time until a good configuration is known, against Optuna 5 with PyTorch: hours. A short trial of the script:
+# make bench-race FLAGS='--minutes 1 --seeds 1 --examples 1000 --tests 500'. PYTHON needs PyTorch, NumPy and Optuna.
+bench-race: setup
+	cargo build --release --locked
+	$(PYTHON) scripts/bench/race.py $(FLAGS)
 
 # Whether following next.yaml helps, on 24 sweeps that begin badly. The programs among them need scikit-learn.
 bench-advice: setup

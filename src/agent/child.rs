@@ -20,7 +20,7 @@ use super::{libtorch, memory};
 use sweep_core::measurement::MeasureRequest;
 use sweep_core::protocol::{FromTrainer, LONGEST_LINE, Order, ToTrainer};
 use sweep_core::trial::Attempt;
-use sweep_scheduler::schedule::{Event, SlotId};
+use sweep_scheduler::schedule::{Event, SlotEvent, SlotId};
 
 /// Time a trainer has to exit after its stdin is closed. Then it is killed: it ignores the other signals, which may be
 /// sent to all processes of a job.
@@ -156,7 +156,7 @@ impl Watch {
         if let FromTrainer::Began { note: Some(note), .. } = &message {
             self.log.write(note.as_bytes());
         }
-        self.outbox.put(Event::Said { slot: self.slot, message }).await;
+        self.outbox.put(Event::On(self.slot, SlotEvent::Said(message))).await;
     }
 
     /// Carries out a command other than [`Command::Kill`].
@@ -200,7 +200,7 @@ impl Watch {
         let slot = self.slot;
         if status.as_ref().is_ok_and(|status| status.code() == Some(NOT_LOADED)) {
             let reason = libtorch::not_loaded(&self.log.last_words().unwrap_or_default());
-            self.outbox.put(Event::Said { slot, message: FromTrainer::Unusable { reason } }).await;
+            self.outbox.put(Event::On(slot, SlotEvent::Said(FromTrainer::Unusable { reason }))).await;
         }
         let killed = status.as_ref().is_ok_and(|status| status.signal() == Some(9));
         let out_of_memory = killed && memory::kills() > self.kills_before;
@@ -209,7 +209,7 @@ impl Watch {
             how += memory::WORDS;
         }
         how = self.log.with_last_words(how);
-        self.outbox.put(Event::Gone { slot, how, out_of_memory }).await;
+        self.outbox.put(Event::On(slot, SlotEvent::Gone { how, out_of_memory })).await;
     }
 }
 

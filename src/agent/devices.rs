@@ -9,7 +9,7 @@ use super::gpu::{Gpu, Watch, condition, descends, owner};
 use super::{Device, SlotDevice};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::trial::{Attempt, TrialId};
-use sweep_scheduler::schedule::{Condition, Event, Slot, SlotId};
+use sweep_scheduler::schedule::{Condition, Event, Slot, SlotEvent, SlotId};
 use sweep_spec::Busy;
 
 /// Maximum number of seconds for which power is assumed to be constant. The machine may have been suspended.
@@ -235,7 +235,7 @@ impl Devices {
         }
         let now = (0..slots.len()).map(SlotId).map(|slot| (slot, self.condition(slot))).zip(before);
         let changed = now.filter(|((_, now), before)| now != before);
-        changed.map(|((slot, condition), _)| Event::Device { slot, condition }).collect()
+        changed.map(|((slot, condition), _)| Event::On(slot, SlotEvent::Device(condition))).collect()
     }
 
     /// The GPU usage of each slot in this reading. `processes` are the slots' trainers.

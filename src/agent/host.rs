@@ -12,7 +12,7 @@ use super::{Agent, Known, Launcher, SlotDevice};
 use sweep_core::error::{Error, Result};
 use sweep_core::protocol::{BEST_WEIGHTS, LAST_CHECKPOINT, Order, PREVIOUS_CHECKPOINT};
 use sweep_core::trial::{Attempt, Settings, TrialId};
-use sweep_scheduler::schedule::{Event, Leftover, SlotId};
+use sweep_scheduler::schedule::{Event, Leftover, SlotEvent, SlotId};
 use sweep_spec::Spec;
 use sweep_store::Layout;
 
@@ -106,7 +106,7 @@ impl Host {
         match order {
             ToHost::Start { slot } => {
                 let started = self.agent.start(slot);
-                return Ok(started.err().map(|how| Event::Gone { slot, how, out_of_memory: false }));
+                return Ok(started.err().map(|how| Event::On(slot, SlotEvent::Gone { how, out_of_memory: false })));
             }
             ToHost::Train { slot, assignment } => return self.train(slot, *assignment),
             ToHost::Pause { slot, attempt } => self.agent.pause(slot, attempt),
@@ -145,7 +145,7 @@ impl Host {
                 Err(error) => error,
             }
         };
-        Ok(Some(Event::Unstartable { slot, attempt, error }))
+        Ok(Some(Event::On(slot, SlotEvent::Unstartable { attempt, error })))
     }
 }
 

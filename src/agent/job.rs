@@ -43,7 +43,10 @@ pub fn job(
     let facts = Facts::new(spec, assignment, folder);
     let (program, settings) = &program.filled(&assignment.settings, &facts.placeholders());
     let config = program.config(settings);
-    let settings_file = write_settings(folder, &config)?;
+    let settings_file = folder.join(SETTINGS_FILE);
+    if program.command.iter().any(|item| item.contains("${args_json_file}")) {
+        write_settings(&settings_file, &config)?;
+    }
     let arguments = |variable: &dyn Fn(&str) -> Option<String>| {
         program.arguments(settings, &interpreter, &settings_file.to_string_lossy(), variable)
     };
@@ -127,13 +130,17 @@ fn start_folder(spec: &Spec) -> Result<PathBuf> {
     Ok(start)
 }
 
-/// Writes the settings as JSON. Returns the file's path.
-fn write_settings(folder: &Path, config: &Settings) -> Result<PathBuf> {
+/// Writes the settings as JSON.
+fn write_settings(file: &Path, config: &Settings) -> Result<()> {
     let json = serde_json::to_vec_pretty(config)
         .map_err(|error| Error::storage("settings cannot be written", error.into()))?;
-    let file = folder.join(SETTINGS_FILE);
-    sweep_store::replace(&file, &json)?;
-    Ok(file)
+    sweep_store::replace(file, &json)
+}
+
+/// Removes what only a running program needs. Another attempt writes it again.
+pub fn tidy(folder: &Path) {
+    // It is not there if the user has W&B online.
+    let _ = std::fs::remove_file(folder.join(WANDB_FILE));
 }
 
 /// What W&B's library needs to work offline and to have the settings in `wandb.config`. If the user has it online, nothing

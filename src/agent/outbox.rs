@@ -8,7 +8,7 @@ use tokio::sync::mpsc;
 use tokio::sync::mpsc::error::TrySendError;
 
 use sweep_core::protocol::FromTrainer;
-use sweep_scheduler::schedule::{Event, FromProgram};
+use sweep_scheduler::schedule::{Event, FromProgram, SlotEvent};
 
 /// Maximum number of events that wait for the engine.
 pub const CAPACITY: usize = 1024;
@@ -56,15 +56,15 @@ impl Outbox {
 /// Returns whether an event says all that an earlier one said: progress within an epoch, and what a program reports of
 /// one epoch again and again. Different epochs never replace each other.
 fn replaces(event: &Event, earlier: &Event) -> bool {
-    use Event::{Program, Said};
+    use SlotEvent::{Program, Said};
+    let (Event::On(_, event), Event::On(_, earlier)) = (event, earlier) else { return false };
     match (event, earlier) {
+        (Said(FromTrainer::Progress { attempt: new, .. }), Said(FromTrainer::Progress { attempt: old, .. })) => {
+            new == old
+        }
         (
-            Said { message: FromTrainer::Progress { attempt: new, .. }, .. },
-            Said { message: FromTrainer::Progress { attempt: old, .. }, .. },
-        ) => new == old,
-        (
-            Program { message: FromProgram::Epoch { attempt: new, metrics, .. }, .. },
-            Program { message: FromProgram::Epoch { attempt: old, metrics: earlier, .. }, .. },
+            Program(FromProgram::Epoch { attempt: new, metrics, .. }),
+            Program(FromProgram::Epoch { attempt: old, metrics: earlier, .. }),
         ) => new == old && metrics.epoch == earlier.epoch,
         _ => false,
     }
@@ -87,12 +87,12 @@ mod tests {
             planned: None,
             source: None,
         };
-        Event::Program { slot: SlotId(0), message }
+        Event::On(SlotId(0), SlotEvent::Program(message))
     }
 
     fn loss(event: &Event) -> Option<f64> {
         match event {
-            Event::Program { message: FromProgram::Epoch { metrics, .. }, .. } => metrics.val_loss,
+            Event::On(_, SlotEvent::Program(FromProgram::Epoch { metrics, .. })) => metrics.val_loss,
             _ => None,
         }
     }

@@ -13,6 +13,7 @@ use tokio::time::{Instant, sleep_until, timeout};
 
 use super::child::{Child, Command, GRACE, Process, describe};
 use super::clashes::{self, Clashes};
+use super::job;
 use super::log::{gist, with_last_words};
 use super::memory;
 use super::metric_stream::{MetricStream, without_metric};
@@ -25,7 +26,7 @@ use super::supervisor::{self, Order, PRINTED, Report, Supervisor};
 use sweep_core::program::{IMPOSSIBLE, LATER, Metrics, line};
 use sweep_core::protocol::FromTrainer;
 use sweep_core::trial::{Attempt, Outcome};
-use sweep_scheduler::schedule::{Event, FromProgram, Left, SlotId};
+use sweep_scheduler::schedule::{Event, FromProgram, Left, SlotEvent, SlotId};
 
 /// Time for the controller's order to end a program, if a signal to the whole job reached the program first.
 const LATE_ORDER: Duration = Duration::from_secs(1);
@@ -126,9 +127,9 @@ async fn watch(
         }
     };
     if let Some((attempt, reason)) = unwritable {
-        teller.outbox.put(Event::Said { slot, message: FromTrainer::Unwritable { attempt, reason } }).await;
+        teller.outbox.put(Event::On(slot, SlotEvent::Said(FromTrainer::Unwritable { attempt, reason }))).await;
     }
-    teller.outbox.put(Event::Gone { slot, how, out_of_memory }).await;
+    teller.outbox.put(Event::On(slot, SlotEvent::Gone { how, out_of_memory })).await;
 }
 
 /// Tells the engine about the programs of a slot.
@@ -144,7 +145,7 @@ pub type Shared = Arc<Mutex<Clashes>>;
 
 impl Teller {
     async fn tell(&mut self, message: FromProgram) {
-        self.outbox.put(Event::Program { slot: self.slot, message }).await;
+        self.outbox.put(Event::On(self.slot, SlotEvent::Program(message))).await;
     }
 
     /// Passes on what was read. Returns an outcome if the metric ceased to be a number.
@@ -267,6 +268,7 @@ async fn run(
     orders.late(job, inbox, signaled.is_some()).await;
     diverged = diverged.or(teller.speak_last(&mut stream, job, trial).await);
     provenance::ended(job, trial, describe(&status));
+    job::tidy(trial);
     teller.look_for_clashes(job, trial).await;
     match (orders.killed, diverged) {
         (Some(how), _) => return Err(how.to_owned().into()),
@@ -350,7 +352,7 @@ async fn conclude(
     }
     // A program that was killed has no exit code, and says nothing about how it was started. One that lacks memory says
     // nothing about other configurations.
-    let is_own = reading.measured() || last_words.is_some_and(memory::is_lacking);
+    let is_own = reading.measured() || last_words.is_some_and(sweep_core::memory::is_lacking);
     let gist = status.code().filter(|_| !is_own).map(|code| format!("{code}: {}", gist(last_words)));
     let error = format!("the program {how}; the command was: {}", shown(&job.typed));
     teller.tell(FromProgram::Failed { attempt, gist, error }).await;

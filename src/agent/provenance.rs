@@ -123,7 +123,7 @@ fn update(trial: &Path, change: impl FnOnce(&mut Vec<Ran>)) {
     let mut record: Record =
         std::fs::read(&path).map_or(Record::default(), |text| serde_json::from_slice(&text).unwrap_or_default());
     change(&mut record.attempts);
-    let text = serde_json::to_vec_pretty(&record).expect("a record has no map with keys that are not text");
+    let text = serde_json::to_vec(&record).expect("a record has no map with keys that are not text");
     if let Err(error) = sweep_store::replace(&path, &text) {
         tracing::warn!("{}: {error}", path.display());
     }

@@ -10,6 +10,7 @@ use super::output;
 use sweep_core::error::{Exit, Result};
 use sweep_core::history::{History, NodeRecord, Status};
 use sweep_report::format;
+use sweep_report::summary::processors;
 
 /// Options of `sweep agents`.
 #[derive(Debug, clap::Args)]
@@ -49,7 +50,8 @@ fn json(history: &History) -> String {
         let since = |what: &Option<(f64, String)>| what.as_ref().map(|(at, why)| json!({"at": at, "why": why}));
         json!({
             "node": name,
-            "machine": node.about,
+            "machine": node.machine.about,
+            "processor": node.machine.processor,
             "joined_at": node.joined_at,
             "slots": node.slots,
             "held": node.slots.iter().filter_map(|slot| Some((slot, history.held.get(slot)?))).collect::<BTreeMap<_, _>>(),
@@ -76,9 +78,10 @@ fn page(history: &History) -> String {
             (None, None) => format!("{} slots, runs trials {}", node.slots.len(), running.join(", ")),
         };
         lines.push(format!("{name}: {}", format::clean(&state)));
-        lines.push(format!("  {}", format::clean(&node.about)));
+        lines.push(format!("  {}", format::clean(&node.machine.about)));
         let held = node.slots.iter().filter_map(|slot| Some((slot, history.held.get(slot)?)));
         lines.extend(held.map(|(slot, why)| format!("  {slot} gets no trial: {}", format::clean(why))));
     }
+    lines.extend(processors(history));
     lines.join("\n")
 }

@@ -4,18 +4,18 @@ use std::io::{BufRead, Write};
 use std::path::{Path, PathBuf};
 
 use super::environment::Environment;
+use super::extension::Extension;
 use super::opened::Opened;
 use super::output;
 use super::running::{Options, Planned, Retry};
 use super::sweep_file::SweepFile;
 use crate::extend::{Growth, Refusal, is_fruitless};
 use sweep_core::error::{Error, Exit, Result};
-use sweep_core::history::{Entry, History, TrialRecord};
+use sweep_core::history::{History, TrialRecord};
 use sweep_core::program::{Origin, Place};
 use sweep_report::format;
-use sweep_scheduler::search::Search;
 use sweep_spec::Trains;
-use sweep_store::{Journal, Layout, Lock};
+use sweep_store::{Layout, Lock};
 
 /// Options of `sweep extend`.
 #[derive(Debug, clap::Args)]
@@ -49,8 +49,9 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     if growth.changes.is_empty() {
         return unchanged(args, &old, environment);
     }
-    let Extension { entry, grown, trials } = Extension::new(&old, &new, &growth, environment.now())?;
-    let said = format!("{}\n\n{}", growth.changes.join("\n"), outlook(trials, &grown));
+    let (before, after) = ((&old.spec, &old.text[..], &old.history), (&new.spec, &new.text[..]));
+    let extension = Extension::new(before, after, &growth, None, environment.now())?;
+    let said = format!("{}\n\n{}", growth.changes.join("\n"), outlook(extension.trials, &extension.grown));
     // stdout has events alone.
     if args.options.json {
         output::tell(&said)
@@ -61,18 +62,7 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
         ask(args, environment)?;
     }
     let (length, folder) = (old.length, args.folder.display());
-    let on = grown.on.clone();
-    let extend = |layout: &Layout| -> Result<(History, Journal)> {
-        // With the lock held, the journal can no longer change.
-        if sweep_store::read(layout)?.1 != length {
-            return Err(Error::new(Exit::Storage, format!("{folder} has changed in the meantime"))
-                .hint("run the same command again to review the changes"));
-        }
-        let mut journal = Journal::append(layout, length)?;
-        journal.write(std::slice::from_ref(&entry), true)?;
-        sweep_store::replace(&layout.sweep_file(), new.text.as_bytes())?;
-        Ok((grown, journal))
-    };
+    let on = extension.grown.on.clone();
     let layout = Layout::new(environment.folder.join(old.layout.root()));
     if args.run {
         // What failed under a file that was wrong is tried again under the new one.
@@ -81,11 +71,11 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
         return args.options.go(
             environment,
             Planned { layout, spec: new.spec, text: &new.text, so_far, retry },
-            extend,
+            |layout| extension.write(layout, length, &new.text),
         );
     }
     let _lock = Lock::take(&layout, &environment.holder())?;
-    let (grown, _) = extend(&layout)?;
+    let (grown, _) = extension.write(&layout, length, &new.text)?;
     sweep_report::write(&layout, &new.spec, &grown)?;
     let retry =
         if is_fruitless(&grown) && grown.trials.iter().any(TrialRecord::failed) { "--retry-failed " } else { "" };
@@ -124,43 +114,6 @@ fn unchanged(args: &Args, old: &Opened, environment: &Environment) -> Result<Exi
         output::print(&format!("{folder} is unchanged: {file} means the same as its current file"))?;
     }
     Ok(Exit::Success)
-}
-
-/// What the journal gets, and what it then adds up to.
-struct Extension {
-    entry: Entry,
-    grown: History,
-    /// Number of trials of the extended sweep. `None` if there is no end.
-    trials: Option<u64>,
-}
-
-impl Extension {
-    fn new(old: &Opened, new: &SweepFile, growth: &Growth, at: f64) -> Result<Extension> {
-        let so_far = Search::resumed(old.spec.search_terms(), &old.history).len();
-        let (from, to) = (&old.spec.metric.name, &new.spec.metric.name);
-        let entry = |all| Entry::Extended {
-            at,
-            version: env!("CARGO_PKG_VERSION").into(),
-            base: new.spec.base.clone(),
-            start: new.spec.start.clone(),
-            before: old.text.clone(),
-            file: new.text.clone(),
-            changes: growth.changes.clone(),
-            trials: (so_far, all),
-            settings: growth.settings.clone(),
-            metric: (from != to).then(|| (from.clone(), to.clone())),
-        };
-        let grow = |entry: &Entry| -> Result<History> {
-            let mut grown = old.history.clone();
-            grown.apply(entry).map_err(|error| Error::new(Exit::Internal, error))?;
-            Ok(grown)
-        };
-        // The number of trials depends on the trials so far as the new file writes them.
-        let trials = Search::resumed(new.spec.search_terms(), &grow(&entry(None))?).len();
-        let entry = entry(trials);
-        let grown = grow(&entry)?;
-        Ok(Extension { entry, grown, trials })
-    }
 }
 
 fn is_same(one: &Path, other: &Path) -> bool {

@@ -11,6 +11,7 @@ pub mod environment;
 mod evaluation;
 mod export;
 mod extend;
+mod extension;
 mod gpus;
 mod help;
 mod import;

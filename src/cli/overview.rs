@@ -161,7 +161,7 @@ impl Row {
         let Opened { layout, spec, history, .. } = Opened::new(folder)?;
         let counts = Counts::new(&history);
         let total = Search::resumed(spec.search_terms(), &history).len();
-        let state = State::of(&history, total, sweep_store::held(&layout));
+        let state = State::of(&spec, &history, total, sweep_store::held(&layout));
         let ranking = Ranking::new(&history, &spec.metric);
         let best = ranking.best().filter(|_| spec.ranks).and_then(|place| {
             Some((place.trial.id.0, place.best.get(&spec.metric.name)?, place.trial.settings.clone()))

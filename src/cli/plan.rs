@@ -5,6 +5,7 @@ mod chart;
 mod estimate;
 mod figures;
 mod page;
+mod stages;
 
 use std::io::{self, BufWriter, ErrorKind, Write};
 use std::path::PathBuf;

@@ -80,7 +80,11 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     said.push(format!("      {}/*.svg, *.png", layout.charts().display()));
     if !history.trials.is_empty() {
         let folder = layout.root().join("trials");
-        said.push(format!("      {}/*/curves.svg ({} trials)", folder.display(), history.trials.len()));
+        let which = match history.trials.len() {
+            some @ ..=sweep_report::CHARTS => format!("{some} trials"),
+            _ => "the notable trials; the page draws any other".to_owned(),
+        };
+        said.push(format!("      {}/*/curves.svg ({which})", folder.display()));
     }
     output::print(&said.join("\n"))?;
     Ok(Exit::Success)

@@ -5,6 +5,7 @@ use std::path::PathBuf;
 use super::check;
 use super::environment::Environment;
 use super::init;
+use super::opened::Opened;
 use super::output;
 use super::program::Start;
 use super::resume;
@@ -13,6 +14,7 @@ use super::sweep_file::{Dir, SweepFile};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{Entry, FORMAT, History};
 use sweep_core::program::Origin;
+use sweep_report::stages;
 use sweep_spec::{Spec, is_folder_name};
 use sweep_store::{Journal, Layout};
 
@@ -103,9 +105,10 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     args.options.go(environment, planned, begin)
 }
 
-/// Whether the text is another one than that of the sweep in the folder.
+/// Whether the text is another one than the user gave to the sweep in the folder.
 fn has_changed(layout: &Layout, text: &str) -> bool {
-    std::fs::read_to_string(layout.sweep_file()).is_ok_and(|own| own != text)
+    let given = sweep_store::read(layout).ok().and_then(|(history, _)| Some(history.given_file()?.to_owned()));
+    given.or_else(|| std::fs::read_to_string(layout.sweep_file()).ok()).is_some_and(|own| own != text)
 }
 
 /// Refuses a folder with a sweep, or with files that no sweep has written.
@@ -157,6 +160,10 @@ pub fn create(layout: &Layout, text: &str, first: &Entry, environment: &Environm
 
 /// Returns the sweep file with this maximum number of trials, and the resulting number of trials.
 fn capped(text: &str, spec: &Spec, count: u64) -> Result<(String, Option<u64>)> {
+    if !spec.stages.is_empty() {
+        return Err(Error::new(Exit::Usage, format!("--count {count} does not apply to a sweep with `stages`"))
+            .hint("set `run_cap` in the file and in its stages"));
+    }
     let most = spec.run_cap.map_or(count, |cap| cap.min(count));
     if spec.run_cap == Some(most) {
         return Ok((text.to_owned(), spec.run_cap));
@@ -188,9 +195,11 @@ fn begun(layout: &Layout, environment: &Environment) -> Error {
     let another =
         format!("start another sweep with `--name {}-2`", folder.file_name().unwrap_or_default().to_string_lossy());
     let held = sweep_store::held(layout);
-    let (state, next) = match sweep_store::read(layout) {
+    let is_complete = |Opened { spec, history, .. }: &Opened| history.complete && !stages::follow(spec, history);
+    let (state, next) = match Opened::as_recorded(layout.root()) {
         _ if held => ("is being run by another process".into(), format!("watch it with `sweep status {shown}`")),
-        Ok((history, _)) if history.complete => {
+        Ok(sweep) if is_complete(&sweep) => {
+            let history = sweep.history;
             let all = history.trials.len();
             match history.trials.iter().filter(|trial| trial.failed()).count() {
                 0 => (format!("is complete: all {all} trials have ended"), format!("see {shown}/report.html")),
@@ -200,7 +209,7 @@ fn begun(layout: &Layout, environment: &Environment) -> Error {
                 ),
             }
         }
-        Ok((history, _)) => {
+        Ok(Opened { history, .. }) => {
             let done = history.trials.iter().filter(|trial| trial.outcome().is_some()).count();
             (format!("already exists: {done} trials have ended"), format!("continue it with `sweep resume {shown}`"))
         }

@@ -15,7 +15,7 @@ use sweep_core::error::{Exit, Result};
 use sweep_core::history::{History, Status, TrialRecord};
 use sweep_core::trial::{METRICS, TrialId};
 use sweep_report::ranking::{Counts, Place, Ranking, groups};
-use sweep_report::{State, format, planned_epochs, summary};
+use sweep_report::{State, format, planned_epochs, stages, summary};
 use sweep_scheduler::search::Search;
 use sweep_spec::Spec;
 
@@ -87,7 +87,7 @@ struct Standing<'a> {
 impl<'a> Standing<'a> {
     fn new(spec: &Spec, history: &'a History, total: Option<u64>, held: bool) -> Standing<'a> {
         let counts = Counts::new(history);
-        let state = State::of(history, total, held);
+        let state = State::of(spec, history, total, held);
         let ranking = Ranking::new(history, &spec.metric);
         let repeated =
             summary::leader(spec, &groups(&ranking, &spec.metric)).map(|best| summary::of_settings(spec, best));
@@ -104,6 +104,9 @@ impl<'a> Standing<'a> {
     fn text(&self, Opened { layout, spec, history, .. }: &Opened) -> String {
         let verb = if self.state == State::Failed { "has" } else { "is" };
         let mut text = format!("{} {verb} {}", format::clean(&history.name), self.state);
+        if let Some((current, all)) = stages::current(spec, history) {
+            let _ = write!(text, ", stage {current} of {all}");
+        }
         if self.state == State::Paused {
             let _ = write!(text, "; to continue: sweep continue {}", layout.root().display());
         }
@@ -199,7 +202,9 @@ impl<'a> Standing<'a> {
                 "begun": one.begun,
                 "trials": one.trials,
                 "changes": one.changes,
+                "stage": one.stage.as_ref().map(|stage| stage.number),
             })).collect::<Vec<_>>(),
+            "stage": stages::current(spec, history).map(|(current, all)| json!({"current": current, "all": all})),
             "tags": history.steering.tags,
             "script": summary::scripts(history),
             "held": history.held,

@@ -9,7 +9,7 @@ use crate::agent::{self, Agent, Launcher, SlotDevice};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::measurement::{MeasureRequest, Measured};
 use sweep_core::protocol::{self, FromTrainer};
-use sweep_scheduler::schedule::{Event, SlotId};
+use sweep_scheduler::schedule::{Event, SlotEvent, SlotId};
 
 /// Timeout for a trainer, in addition to the time limit of its request. It may have to load its data and finish a step.
 const SILENCE: Duration = Duration::from_secs(300);
@@ -29,11 +29,11 @@ pub fn try_to_start(trainer: Launcher, slot: SlotDevice) -> std::result::Result<
         agent.start(SlotId(0)).map_err(|how| format!("it {how}"))?;
         loop {
             match timeout(LOADING, events.recv()).await.ok().flatten() {
-                Some(Event::Said { message: FromTrainer::Ready { protocol, device, backend }, .. }) => {
+                Some(Event::On(_, SlotEvent::Said(FromTrainer::Ready { protocol, device, backend }))) => {
                     return if protocol == protocol::VERSION { Ok((device, backend)) } else { Err(other(protocol)) };
                 }
-                Some(Event::Said { message: FromTrainer::Unusable { reason }, .. }) => return Err(reason),
-                Some(Event::Gone { how, .. }) => return Err(format!("it {how}")),
+                Some(Event::On(_, SlotEvent::Said(FromTrainer::Unusable { reason }))) => return Err(reason),
+                Some(Event::On(_, SlotEvent::Gone { how, .. })) => return Err(format!("it {how}")),
                 Some(_) => {}
                 None => return Err(format!("no output for {} s", LOADING.as_secs())),
             }
@@ -67,25 +67,25 @@ pub fn measure(
             let asked = &requests[answers.len()];
             let gone = |how: String| Error::new(Exit::NoTrainer, format!("the trainer {how}"));
             match event {
-                Some(Event::Said { message: FromTrainer::Ready { protocol, .. }, .. }) => {
+                Some(Event::On(_, SlotEvent::Said(FromTrainer::Ready { protocol, .. }))) => {
                     if protocol != protocol::VERSION {
                         return Err(gone(other(protocol)).hint("install both programs from the same build"));
                     }
                     agent.measure(slot, asked.clone());
                     continue;
                 }
-                Some(Event::Said { message: FromTrainer::Measured { attempt, measured }, .. })
+                Some(Event::On(_, SlotEvent::Said(FromTrainer::Measured { attempt, measured })))
                     if attempt == asked.attempt =>
                 {
                     answers.push(Ok(*measured));
                 }
-                Some(Event::Said { message: FromTrainer::Ended { attempt, outcome }, .. })
+                Some(Event::On(_, SlotEvent::Said(FromTrainer::Ended { attempt, outcome })))
                     if attempt == asked.attempt =>
                 {
                     answers.push(Err(outcome.error().unwrap_or_else(|| "it did not answer".into())));
                 }
-                Some(Event::Said { message: FromTrainer::Unusable { reason }, .. }) => return Err(gone(reason)),
-                Some(Event::Gone { how, .. }) => return Err(gone(how)),
+                Some(Event::On(_, SlotEvent::Said(FromTrainer::Unusable { reason }))) => return Err(gone(reason)),
+                Some(Event::On(_, SlotEvent::Gone { how, .. })) => return Err(gone(how)),
                 Some(_) => continue,
                 None => return Err(gone(format!("produced no output for {} s", limit.as_secs()))),
             }

@@ -9,6 +9,7 @@ mod perform;
 mod signals;
 mod start;
 mod trace;
+mod turn;
 mod views;
 
 use std::collections::HashSet;
@@ -19,15 +20,12 @@ use tokio::time::{Instant, MissedTickBehavior, interval};
 
 use crate::agent::Devices;
 use crate::agent::Host;
-use crate::agent::service::FromAgent;
 use crate::progress::Screen;
 use devices::{Table, tenants};
-use nodes::{News, Nodes};
+use nodes::Nodes;
 use signals::{Heard, Signals};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{History, Status};
-use sweep_core::protocol::FromTrainer;
-use sweep_core::steering::Request;
 use sweep_scheduler::schedule::{Event, Now, Scheduler, Shapes, State};
 use sweep_spec::Spec;
 use sweep_store::{Journal, Layout, Lock, requests};
@@ -50,6 +48,9 @@ const ACCOUNT: Duration = Duration::from_secs(300);
 /// Time after which what other hosts said is synced, and they are told so.
 const SYNC: Duration = Duration::from_secs(1);
 
+/// Time between two looks at all hosts: there may be a thousand.
+const LOOK: Duration = Duration::from_secs(1);
+
 /// Runs the sweep until all its trials have ended or the user interrupts it. Returns the history.
 ///
 /// # Errors
@@ -68,10 +69,7 @@ fn runtime() -> Result<tokio::runtime::Runtime> {
 }
 
 /// Waits for agents, if there can be any. Returns what the user is told.
-async fn next_of(
-    nodes: &mut Option<Nodes>,
-    heard: &mut Vec<(sweep_link::SessionId, sweep_link::Event<FromAgent>)>,
-) -> Vec<String> {
+async fn next_of(nodes: &mut Option<Nodes>, heard: &mut Vec<nodes::Heard>) -> Vec<String> {
     match nodes {
         Some(nodes) => nodes.next(heard, BATCH).await,
         None => std::future::pending().await,
@@ -86,6 +84,8 @@ struct Engine {
     refused: Option<String>,
     /// When what other hosts said is synced next, since the run began.
     sync_due: Duration,
+    /// When all hosts are looked at next, since the run began.
+    look_due: Duration,
     events: mpsc::Receiver<Event>,
     /// Events of the engine itself. It never waits for room in its own channel.
     own: Vec<Event>,
@@ -120,7 +120,7 @@ impl Engine {
         // A request to a sweep that is complete can make it go on.
         batch.append(&mut self.own);
         batch.extend(requests::waiting(&self.layout).into_iter().map(Event::Asked));
-        self.handle(&mut batch)?;
+        self.turn(&mut batch, &mut heard)?;
         while !self.scheduler.is_done() {
             tokio::select! {
                 _ = self.events.recv_many(&mut batch, BATCH) => {}
@@ -156,8 +156,7 @@ impl Engine {
                 trace::slots(&self.scheduler, now);
                 account_due = now.since + ACCOUNT;
             }
-            self.hear(&mut heard, &mut batch)?;
-            self.handle(&mut batch)?;
+            self.turn(&mut batch, &mut heard)?;
             if self.scheduler.is_out_of_time() && !std::mem::replace(&mut is_time_told, true) {
                 self.screen.out_of_time();
             }
@@ -202,41 +201,6 @@ impl Engine {
         }
     }
 
-    /// Takes in what other hosts have said. The events go to the end of the batch.
-    fn hear(
-        &mut self,
-        heard: &mut Vec<(sweep_link::SessionId, sweep_link::Event<FromAgent>)>,
-        batch: &mut Vec<Event>,
-    ) -> Result<()> {
-        for (session, word) in heard.drain(..) {
-            let now = self.began.1.elapsed();
-            let Some(nodes) = &mut self.nodes else { return Ok(()) };
-            for news in nodes.take(session, word, now, self.scheduler.history())? {
-                match news {
-                    News::Event(event) => batch.push(event),
-                    News::Note(note) => self.screen.note(&note),
-                    News::Refused(note) => {
-                        self.screen.note(&note);
-                        self.refused = Some(note);
-                    }
-                    News::Gpus { node, rows } => self.table.record(self.now().unix, Some(&node), &rows)?,
-                    News::Joined(session, event) => {
-                        let Event::Joined { slots, .. } = &event else { continue };
-                        let offered: Vec<String> = slots.iter().map(|joining| joining.slot.identity.clone()).collect();
-                        // What follows is about slots whose numbers the scheduler gives now.
-                        self.handle(batch)?;
-                        let actions = self.scheduler.on_event(self.now(), event);
-                        if let Some(nodes) = &mut self.nodes {
-                            batch.extend(nodes.seat(session, self.scheduler.slots(), &offered));
-                        }
-                        self.perform(actions)?;
-                    }
-                }
-            }
-        }
-        Ok(())
-    }
-
     /// Syncs what other hosts have said, from time to time, and tells them. What they are told is safe, they forget.
     fn sync(&mut self) -> Result<()> {
         let now = self.began.1.elapsed();
@@ -246,77 +210,19 @@ impl Engine {
             nodes.acknowledge();
             self.sync_due = now + SYNC;
         }
+        if now < self.look_due {
+            return Ok(());
+        }
+        self.look_due = now + LOOK;
         nodes.dismiss(self.scheduler.slots());
         if let Some(total) = self.scheduler.total() {
-            let ended = self.scheduler.history().trials.iter().filter(|trial| matches!(trial.status, Status::Ended(_)));
-            nodes.need(total.saturating_sub(ended.count() as u64));
+            nodes.need(|| {
+                let trials = self.scheduler.history().trials.iter();
+                total.saturating_sub(trials.filter(|trial| matches!(trial.status, Status::Ended(_))).count() as u64)
+            });
         }
         if !nodes.expects() {
             self.own.push(Event::Expects(false));
-        }
-        Ok(())
-    }
-
-    /// Starts agents that the user has asked for meanwhile, if there can be any. Otherwise returns why there cannot.
-    fn join(&mut self, id: &str, on: &[String]) -> Option<String> {
-        let said = self.said(id);
-        match (&mut self.nodes, targets(on)) {
-            (Some(nodes), Ok(targets)) => {
-                nodes.join(id, said, targets);
-                self.own.push(Event::Expects(true));
-                None
-            }
-            (Some(_), Err(error)) => Some(error.to_string()),
-            (None, _) => Some(
-                "hosts can join only a sweep that runs with --on; interrupt it, and resume it with --on".to_owned(),
-            ),
-        }
-    }
-
-    /// The answer to a request, as the journal has it.
-    fn said(&self, id: &str) -> Vec<String> {
-        self.scheduler.history().steering.answer(id).unwrap_or_default().to_vec()
-    }
-
-    /// Lets the scheduler decide about events, performs its actions, and answers requests.
-    fn handle(&mut self, batch: &mut Vec<Event>) -> Result<()> {
-        let now = self.now();
-        let (mut actions, mut asked, mut is_new) = (Vec::new(), Vec::new(), false);
-        for event in batch.drain(..) {
-            trace::event(&self.scheduler, &event);
-            match &event {
-                Event::Interrupt => self.screen.interrupted(self.scheduler.interrupted()),
-                Event::Asked(request) => {
-                    let on = if let Ok(Request::Join { on }) = &request.request { Some(on.clone()) } else { None };
-                    asked.push((request.id.clone(), on));
-                }
-                // No further results can be saved. The journal and complete checkpoints remain.
-                Event::Said { message: FromTrainer::Unwritable { attempt, reason }, .. } => {
-                    self.journal.in_place()?;
-                    let folder = self.layout.root().display();
-                    return Err(Error::new(Exit::Storage, format!("{attempt} cannot be saved: {reason}"))
-                        .hint(format!("fix this, then run: sweep resume {folder}")));
-                }
-                _ => {}
-            }
-            self.scheduler.take(now, event, &mut actions);
-            is_new = true;
-        }
-        if is_new {
-            self.scheduler.conclude(now, &mut actions);
-        }
-        self.perform(actions)?;
-        // The journal has what is answered here. After a crash in between, the next controller answers from there.
-        for (id, on) in asked {
-            let mut said = self.said(&id);
-            if let Some(on) = on {
-                // Otherwise it is answered once the hosts are prepared.
-                let Some(problem) = self.join(&id, &on) else { continue };
-                self.screen.note(&problem);
-                said = vec![problem];
-            }
-            // If the answer cannot be written, the request stays and is answered at the next tick.
-            let _ = requests::answer(&self.layout, &id, &said);
         }
         Ok(())
     }

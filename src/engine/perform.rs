@@ -4,9 +4,9 @@ use tokio::time::Instant;
 
 use super::{Engine, trace};
 use crate::agent::{Assignment, Known, ToHost};
-use sweep_core::error::{Error, Result};
+use sweep_core::error::Result;
 use sweep_core::history::Entry;
-use sweep_core::trial::{Attempt, Settings, TrialId};
+use sweep_core::trial::{Attempt, Settings};
 use sweep_scheduler::schedule::{Action, SlotId};
 
 impl Engine {
@@ -40,11 +40,11 @@ impl Engine {
             trace::action(self.scheduler.slots(), &action);
             match action {
                 Action::Record(_) => {}
-                Action::Start(slot) => self.order(slot, |slot| ToHost::Start { slot }, None)?,
+                Action::Start(slot) => self.order(slot, |slot| ToHost::Start { slot })?,
                 Action::Train { slot, attempt, settings } => self.train(slot, attempt, settings)?,
-                Action::Pause { slot, attempt } => self.order(slot, |slot| ToHost::Pause { slot, attempt }, None)?,
-                Action::End(slot) => self.order(slot, |slot| ToHost::End { slot }, None)?,
-                Action::Kill(slot) => self.order(slot, |slot| ToHost::Kill { slot }, None)?,
+                Action::Pause { slot, attempt } => self.order(slot, |slot| ToHost::Pause { slot, attempt })?,
+                Action::End(slot) => self.order(slot, |slot| ToHost::End { slot })?,
+                Action::Kill(slot) => self.order(slot, |slot| ToHost::Kill { slot })?,
                 Action::Remove { trial, leftover } => {
                     self.own.extend(self.host.perform(ToHost::Remove { trial, leftover })?);
                 }
@@ -74,20 +74,14 @@ impl Engine {
             check_weights,
             fresh: trial.curve.is_empty() && trial.seconds_before > 0.0,
         });
-        // Charts go there, too.
-        let folder = self.layout.trial(attempt.trial);
-        std::fs::create_dir_all(&folder)
-            .map_err(|error| Error::storage(format!("cannot create {}", folder.display()), error))?;
-        let carried = (!assignment.fresh).then_some(attempt.trial);
-        self.order(id, |slot| ToHost::Train { slot, assignment }, carried)
+        self.order(id, |slot| ToHost::Train { slot, assignment })
     }
 
     /// Passes an order on to the host of a slot.
-    fn order(&mut self, id: SlotId, order: impl FnOnce(SlotId) -> ToHost, carried: Option<TrialId>) -> Result<()> {
-        let slot = &self.scheduler.slots()[id.0];
-        if slot.node.is_some() {
+    fn order(&mut self, id: SlotId, order: impl FnOnce(SlotId) -> ToHost) -> Result<()> {
+        if let Some(node) = &self.scheduler.slots()[id.0].node {
             if let Some(nodes) = &mut self.nodes {
-                nodes.order(slot, order, carried);
+                nodes.order(node, id, order);
             }
             return Ok(());
         }

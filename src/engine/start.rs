@@ -135,6 +135,7 @@ impl Engine {
             nodes: None,
             refused: None,
             sync_due: SYNC,
+            look_due: Duration::ZERO,
             events,
             own: Vec::new(),
             journal,

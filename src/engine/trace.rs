@@ -7,7 +7,7 @@ use tracing::{debug, info, trace, warn};
 use sweep_core::history::Entry;
 use sweep_core::protocol::FromTrainer;
 use sweep_core::trial::Outcome;
-use sweep_scheduler::schedule::{Action, Condition, Event, FromProgram, Scheduler, Slot, SlotId};
+use sweep_scheduler::schedule::{Action, Condition, Event, FromProgram, Scheduler, Slot, SlotEvent, SlotId};
 use sweep_spec::plain;
 
 /// A write of the journal that takes longer than this is logged as a warning, because the whole sweep waits for it.
@@ -17,27 +17,33 @@ const SLOW: Duration = Duration::from_secs(1);
 pub fn event(scheduler: &Scheduler, event: &Event) {
     let name = |slot: &SlotId| name(scheduler.slots(), *slot);
     match event {
-        Event::Said { slot, message: FromTrainer::Progress { attempt, epoch, step, steps } } => {
+        Event::On(slot, SlotEvent::Said(FromTrainer::Progress { attempt, epoch, step, steps })) => {
             trace!("{}: {attempt} is at epoch {epoch}, step {step} of {steps}", name(slot));
         }
-        Event::Said { slot, message: FromTrainer::Epoch { attempt, metrics, .. } } => {
+        Event::On(slot, SlotEvent::Said(FromTrainer::Epoch { attempt, metrics, .. })) => {
             debug!("{}: {attempt} reports epoch {}", name(slot), metrics.epoch);
         }
-        Event::Said { slot, message } => debug!("{}: the trainer says {message:?}", name(slot)),
-        Event::Program { slot, message: FromProgram::Epoch { attempt, metrics, .. } } => {
+        Event::On(slot, SlotEvent::Said(message)) => debug!("{}: the trainer says {message:?}", name(slot)),
+        Event::On(slot, SlotEvent::Program(FromProgram::Epoch { attempt, metrics, .. })) => {
             debug!("{}: {attempt} reports epoch {}", name(slot), metrics.epoch);
         }
-        Event::Program { slot, message } => debug!("{}: the program: {message:?}", name(slot)),
-        Event::Unstartable { slot, attempt, error } => warn!("{}: {attempt} cannot be started: {error}", name(slot)),
-        Event::Gone { slot, how, out_of_memory: true } => warn!("{}: the process {how} (out of memory)", name(slot)),
-        Event::Gone { slot, how, .. } => info!("{}: the process {how}", name(slot)),
-        Event::Device { slot, condition: Condition::Free } => info!("{}: the device is free", name(slot)),
-        Event::Device { slot, condition: Condition::Busy(reason) } => info!("{}: {reason}", name(slot)),
-        Event::Device { slot, condition: Condition::Broken(reason) } => warn!("{}: {reason}", name(slot)),
+        Event::On(slot, SlotEvent::Program(message)) => debug!("{}: the program: {message:?}", name(slot)),
+        Event::On(slot, SlotEvent::Unstartable { attempt, error }) => {
+            warn!("{}: {attempt} cannot be started: {error}", name(slot))
+        }
+        Event::On(slot, SlotEvent::Gone { how, out_of_memory: true }) => {
+            warn!("{}: the process {how} (out of memory)", name(slot))
+        }
+        Event::On(slot, SlotEvent::Gone { how, .. }) => info!("{}: the process {how}", name(slot)),
+        Event::On(slot, SlotEvent::Device(Condition::Free)) => info!("{}: the device is free", name(slot)),
+        Event::On(slot, SlotEvent::Device(Condition::Busy(reason))) => info!("{}: {reason}", name(slot)),
+        Event::On(slot, SlotEvent::Device(Condition::Broken(reason))) => warn!("{}: {reason}", name(slot)),
         Event::Interrupt if scheduler.interrupted() => info!("sweep: interrupted again, kills all trials"),
         Event::Interrupt => info!("sweep: interrupted, asks all trials to save"),
         Event::Asked(request) => info!("sweep: is asked: {request:?}"),
-        Event::Joined { node, about, slots } => info!("{node}: joins with {} slots: {about}", slots.len()),
+        Event::Joined { node, machine, slots } => {
+            info!("{node}: joins with {} slots: {}", slots.len(), machine.about)
+        }
         Event::Silent { node, why, .. } => warn!("{node}: is unreachable: {why}"),
         Event::Back { node } => info!("{node}: answers again"),
         Event::Leaving { node } => info!("{node}: is about to leave"),

@@ -51,7 +51,9 @@ impl Views {
             Entry::Ended { attempt, .. } => {
                 let trial = trial(attempt.trial);
                 // A chart thread that has ended has failed. `close` returns its error.
-                let _ = self.charts.send(trial.clone());
+                if trial.id.0 <= sweep_report::CHARTS as u64 {
+                    let _ = self.charts.send(trial.clone());
+                }
                 self.tables.ended(trial)
             }
             Entry::Skipped { trial: id, .. } => self.tables.ended(trial(*id)),

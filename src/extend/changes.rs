@@ -60,6 +60,7 @@ pub fn all(old: &Spec, new: &Spec) -> Vec<String> {
         false => limits(&spec.budget),
     };
     told(&mut lines, "budget", budget(old), budget(new));
+    changed(&mut lines, "stages", &old.stages, &new.stages);
     changed(&mut lines, "devices", &old.devices, &new.devices);
     changed(&mut lines, "description", &old.description, &new.description);
     lines

@@ -5,6 +5,7 @@ mod changes;
 #[cfg(test)]
 mod searches;
 mod settings;
+pub mod stages;
 
 use sweep_core::history::History;
 use sweep_core::trial::{Settings, TrialId};

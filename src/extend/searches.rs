@@ -43,6 +43,7 @@ fn grow(old: &Spec, new: &Spec, history: &mut History) {
         trials: (None, None),
         settings: growth.settings,
         metric: None,
+        stage: None,
     };
     // The entry passes through JSON, as in a resumed sweep.
     let line = serde_json::to_string(&entry).unwrap();

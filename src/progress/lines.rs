@@ -175,7 +175,7 @@ fn ended(trial: &TrialRecord, outcome: &Outcome, metric: &Metric) -> Option<Stri
 
 fn of_node(what: &NodeChange) -> String {
     match what {
-        NodeChange::Joined { slots, about } => format!("joined with {} slots: {about}", slots.len()),
+        NodeChange::Joined { slots, machine } => format!("joined with {} slots: {}", slots.len(), machine.about),
         NodeChange::Silent { why } => format!("unreachable: {why}"),
         NodeChange::Back => "answers again".to_owned(),
         NodeChange::Left { why } => format!("left: {why}"),

@@ -10,11 +10,12 @@ use std::time::{Duration, Instant};
 
 use sweep::agent::ToHost;
 use sweep::agent::service::{FromAgent, Offer, Offered, ToAgent};
+use sweep_core::history::Machine;
 use sweep_core::protocol::{FromTrainer, VERSION};
 use sweep_core::trial::{Attempt, EpochMetrics, Outcome};
 use sweep_link::transport::keep_dialing;
 use sweep_link::{Agent, Clock, Event, Link};
-use sweep_scheduler::schedule::{Condition, SlotId};
+use sweep_scheduler::schedule::{Condition, SlotEvent, SlotId};
 use tokio::sync::mpsc;
 use tokio::time::{interval, sleep};
 
@@ -175,7 +176,7 @@ async fn step(link: &Link<FromAgent>, slot: SlotId, attempt: Attempt, (done, las
 }
 
 async fn say(link: &Link<FromAgent>, slot: SlotId, message: FromTrainer) {
-    let _ = link.send(&FromAgent::Said { slot, message }).await;
+    let _ = link.send(&FromAgent::On { slot, event: SlotEvent::Said(message) }).await;
 }
 
 fn offer(at: u64) -> FromAgent {
@@ -190,10 +191,10 @@ fn offer(at: u64) -> FromAgent {
         ready: None,
         attempt: None,
     };
-    let about = "scripted".to_owned();
+    let machine = Machine { about: "scripted".into(), processor: String::new() };
     FromAgent::Offer(Box::new(Offer {
         node: format!("n{at}"),
-        about,
+        machine,
         time: None,
         slots: (0..SLOTS).map(slot).collect(),
     }))

@@ -5,18 +5,15 @@ use std::collections::BTreeMap;
 use std::process::{Child, Command};
 use std::time::Duration;
 
-use rand::RngExt;
 use rustix::process::{Pid, Signal, kill_process};
-use sweep_core::random::{Purpose, stream};
 
 use crate::faults::scripted;
 use crate::processes::{ANY_FLOCK, NO_FLOCK, library};
-use crate::slurm::ended_within;
 use crate::world::{World, processes_naming, send, sweep, wait_until};
 
 const TRIALS: usize = 8;
 
-const SWEEP: &str = "
+pub const SWEEP: &str = "
 name: hosts
 parameters: {learning_rate: {values: [1e-1, 1e-2, 1e-3, 1e-4]}, batch_size: {values: [16, 32]}}
 data: {set: digits, validation: 0.2, train_examples: 100}
@@ -28,23 +25,43 @@ retries: 0
 ";
 
 /// Time for anything that does not wait for a lease.
-const LIMIT: Duration = Duration::from_secs(60);
+pub const LIMIT: Duration = Duration::from_secs(60);
 
 /// A folder with the scripted trainer and a sweep file. Agents that are left are killed with it.
 pub struct Hosts {
     pub world: World,
-    names: Vec<String>,
+    pub names: Vec<String>,
+    /// Whether they are hosts of a network, reached by ssh.
+    by_ssh: bool,
 }
 
 impl Hosts {
     pub fn new(script: &str, names: &[&str]) -> Hosts {
         let world = scripted(script);
         world.write("hosts.yaml", SWEEP);
-        Hosts { world, names: names.iter().map(|name| (*name).to_owned()).collect() }
+        Hosts { world, names: names.iter().map(|name| (*name).to_owned()).collect(), by_ssh: false }
+    }
+
+    /// The first hosts of a network, which is then made for this folder.
+    pub fn of_network(script: &str, hosts: u32) -> Hosts {
+        let world = scripted(script);
+        let (program, scratch) = (sweep().display().to_string(), world.path("scratch").display().to_string());
+        // It is called with `agent --name NAME`.
+        world.write("remote", &format!("#!/bin/sh\nexec {program} \"$@\" --scratch {scratch}/$3\n"));
+        let executable = std::os::unix::fs::PermissionsExt::from_mode(0o755);
+        std::fs::set_permissions(world.path("remote"), executable).expect("it is ours");
+        let (remote, script) = (world.path("remote"), world.path("script"));
+        let cluster =
+            format!("cluster: {{program: {}, setup: ['export SCRIPT={}'], ", remote.display(), script.display());
+        world.write("hosts.yaml", &SWEEP.replace("cluster: {", &cluster));
+        Hosts { world, names: (1..=hosts).map(|host| format!("h{host}")).collect(), by_ssh: true }
     }
 
     /// The value of `--on` for an agent.
     fn on(&self, name: &str) -> String {
+        if self.by_ssh {
+            return format!("ssh:{name}");
+        }
         let scratch = self.world.path(&format!("scratch/{name}"));
         format!("command:{} agent --name {name} --scratch {}", sweep().display(), scratch.display())
     }
@@ -52,6 +69,9 @@ impl Hosts {
     /// `sweep` with these arguments, on all hosts.
     pub fn command(&self, words: &str) -> Command {
         let mut command = self.world.sweep(&format!("{words} --progress plain --trainer trainer"));
+        if self.by_ssh {
+            command.env("PATH", format!("{}:/usr/sbin:/usr/bin:/bin", self.world.path("bin").display()));
+        }
         for name in &self.names {
             command.arg("--on").arg(self.on(name));
         }
@@ -78,9 +98,10 @@ impl Hosts {
         controller
     }
 
-    fn start(&self, words: &str) -> Child {
+    pub fn start(&self, words: &str) -> Child {
         let out = std::fs::File::create(self.world.path("out")).expect("the folder is writable");
-        self.command(words).stdout(out).spawn().expect("sweep can be started")
+        let err = out.try_clone().expect("it is open");
+        self.command(words).stdout(out).stderr(err).spawn().expect("sweep can be started")
     }
 
     pub fn journal(&self, name: &str) -> String {
@@ -88,7 +109,7 @@ impl Hosts {
     }
 
     /// The processes of a host's agent, or of the bridge to it.
-    fn processes(&self, name: &str, is_agent: bool) -> Vec<u32> {
+    pub fn processes(&self, name: &str, is_agent: bool) -> Vec<u32> {
         let all = processes_naming(&self.world.path(&format!("scratch/{name}")));
         let serves = |pid: &u32| {
             let line = std::fs::read(format!("/proc/{pid}/cmdline")).unwrap_or_default();
@@ -136,7 +157,7 @@ impl Hosts {
         assert!(ends.values().all(|times| *times == 1), "{name}: a trial ended twice: {ends:?}");
     }
 
-    fn assert_all_gone(&self) {
+    pub fn assert_all_gone(&self) {
         wait_until("agents and trainers are gone", LIMIT, || {
             processes_naming(&self.world.path("scratch")).is_empty() && self.trainers().is_empty()
         });
@@ -149,9 +170,13 @@ impl Drop for Hosts {
     }
 }
 
-fn kill(pid: u32) {
+pub fn kill(pid: u32) {
+    signal(pid, Signal::KILL);
+}
+
+pub fn signal(pid: u32, signal: Signal) {
     // It may have ended meanwhile.
-    let _ = kill_process(Pid::from_raw(pid as i32).expect("no process is 0"), Signal::KILL);
+    let _ = kill_process(Pid::from_raw(pid as i32).expect("no process is 0"), signal);
 }
 
 #[test]
@@ -363,77 +388,4 @@ fn hosts_without_locks_have_one_agent_of_a_sweep_each() {
         hosts.assert_equals_whole("hosts");
         hosts.assert_all_gone();
     }
-}
-
-/// `HOSTS_ROUNDS` sets the number of kills, 50 by default.
-#[test]
-fn whatever_dies_on_whatever_host_no_trial_is_lost_or_repeated() {
-    #[allow(clippy::disallowed_methods, reason = "the Makefile says how long")]
-    let rounds = std::env::var("HOSTS_ROUNDS").map_or(50, |rounds| rounds.parse().expect("a number of rounds"));
-    let hosts = Hosts::new("* slow 60", &["a", "b", "c"]);
-    // A trainer that is killed alone costs an attempt, as on one machine.
-    hosts.world.write("hosts.yaml", &SWEEP.replace("retries: 0", "retries: 100"));
-    hosts.whole();
-    let mut random = stream(29, 0, 0, Purpose::Point);
-    let (mut done, mut sweeps, mut counts) = (0, 0, BTreeMap::<&str, u32>::new());
-    while done < rounds {
-        sweeps += 1;
-        let name = format!("soak-{sweeps}");
-        let words = |begun: bool| match begun {
-            true => format!("resume results/{name}"),
-            false => format!("run hosts.yaml --name {name}"),
-        };
-        let mut controller = hosts.start(&words(false));
-        loop {
-            match ended_within(&mut controller, Duration::from_millis(random.random_range(100..900))) {
-                Some(status) if status.success() => break,
-                // A host whose connection is killed while it is asked cannot run the sweep, and nothing begins.
-                Some(status) if status.code() == Some(6) && hosts.journal(&name).is_empty() => {
-                    controller = hosts.start(&words(false));
-                }
-                Some(status) => panic!("{status}: {}", hosts.world.read("out")),
-                None => {}
-            }
-            done += 1;
-            let host = ["a", "b", "c"][random.random_range(0..3)];
-            let what = match random.random_range(0..4) {
-                0 => {
-                    controller.kill().expect("it is our child");
-                    controller.wait().expect("it is our child");
-                    controller = hosts.start(&words(!hosts.journal(&name).is_empty()));
-                    "controllers"
-                }
-                1 => {
-                    hosts.processes(host, true).into_iter().for_each(kill);
-                    "agents"
-                }
-                2 => {
-                    hosts.processes(host, false).into_iter().for_each(kill);
-                    "connections"
-                }
-                _ => {
-                    let trainers = hosts.trainers();
-                    if !trainers.is_empty() {
-                        kill(trainers[random.random_range(0..trainers.len())]);
-                    }
-                    "trainers"
-                }
-            };
-            *counts.entry(what).or_default() += 1;
-        }
-        assert_soaked(&hosts, &name);
-        hosts.assert_all_gone();
-        std::fs::remove_dir_all(hosts.world.path(&format!("results/{name}"))).expect("it is there");
-    }
-    println!("{done} rounds, {sweeps} sweeps: lost 0, repeated 0; killed {counts:?}");
-}
-
-pub fn assert_soaked(hosts: &Hosts, name: &str) {
-    let table =
-        |name: &str, file: &str, without: &[&str]| hosts.world.table(&format!("results/{name}/{file}"), without);
-    let times = &["seconds", "device", "attempts"];
-    assert_eq!(table(name, "trials.csv", times), table("whole", "trials.csv", times), "trials.csv of {name}");
-    assert_eq!(table(name, "epochs.csv", &[]), table("whole", "epochs.csv", &[]), "epochs.csv of {name}");
-    let ends = hosts.journal(name).matches("\"is\":\"ended\"").count();
-    assert_eq!(ends, TRIALS, "{name}: every trial ends once");
 }

@@ -114,7 +114,7 @@ impl Network {
     }
 
     /// Cuts the cable of a host, or puts it back.
-    fn cable(&self, host: u32, state: &str) {
+    pub fn cable(&self, host: u32, state: &str) {
         assert!(run(&format!("ip link set {} {state}", self.link(host))));
     }
 }

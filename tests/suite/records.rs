@@ -198,3 +198,32 @@ fn a_file_that_changed_after_its_sweep_began_is_told_with_the_way_to_extend() {
     world.write("wrong.yaml", &wrong);
     assert!(world.expect("plan wrong.yaml", 0).contains("ranks the trials with the worst score first"));
 }
+
+/// As `du` counts: in blocks, with folders.
+fn disk(path: &std::path::Path) -> u64 {
+    use std::os::unix::fs::MetadataExt;
+    let own = path.symlink_metadata().expect("it is there").blocks() * 512;
+    let inside = std::fs::read_dir(path).into_iter().flatten();
+    own + inside.map(|entry| disk(&entry.expect("readable").path())).sum::<u64>()
+}
+
+#[test]
+fn a_trial_takes_at_most_20_kb_of_disk_where_no_chart_is_drawn() {
+    let values: Vec<String> = (1..=130).map(|value| value.to_string()).collect();
+    let world = world("", &format!("parameters: {{x: {{values: [{}]}}}}\n", values.join(", ")));
+    world.expect("run s.yaml --progress none", 0);
+    let trials = |numbers: std::ops::RangeInclusive<u32>| -> u64 {
+        numbers.map(|trial| disk(&world.path(&format!("results/s/trials/{trial:04}")))).sum()
+    };
+    let shared: u64 = ["journal.jsonl", "sweep.log", "trials.csv", "epochs.csv"]
+        .iter()
+        .map(|name| disk(&world.path(&format!("results/s/{name}"))))
+        .sum();
+    let chart = |trial: u32| world.path(&format!("results/s/trials/{trial:04}/curves.svg")).exists();
+    assert!(chart(100), "the first hundred have charts");
+    let undrawn: Vec<u32> = (101..=130).filter(|trial| !chart(*trial)).collect();
+    assert!(undrawn.len() > 10, "the notable ones have charts, the others have none: {undrawn:?}");
+    let each = undrawn.iter().map(|trial| trials(*trial..=*trial)).max().expect("there are some") + shared / 130;
+    assert!(each <= 20 * 1024, "{each} bytes");
+    println!("{each} bytes");
+}

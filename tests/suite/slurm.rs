@@ -11,7 +11,8 @@ use rand::{Rng, RngExt};
 use rustix::process::Signal;
 use sweep_core::random::{Purpose, stream};
 
-use crate::hosts::{Hosts, assert_soaked};
+use crate::hosts::Hosts;
+use crate::hosts_soak::assert_soaked;
 use crate::world::{processes_naming, send, wait_until};
 
 /// Port of the first cluster's slurmctld.

@@ -14,6 +14,7 @@ pub mod group;
 pub mod history;
 pub mod learning_rate;
 pub mod measurement;
+pub mod memory;
 pub mod nearest;
 pub mod pareto;
 pub mod program;

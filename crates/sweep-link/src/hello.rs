@@ -7,7 +7,7 @@ use serde::{Deserialize, Serialize};
 use super::lease::Terms;
 
 /// Version of the link's frames. Both sides must use the same one.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Counts the controllers of a sweep, from 1. A controller that resumes a sweep has a higher number than the one before.
 pub type Generation = u64;
@@ -177,6 +177,9 @@ mod tests {
         assert!(matches!(judge(&hello(3), 2, Known::Here(5)), Err(Refused::Outdated { .. })));
         assert!(matches!(judge(&hello(1), 1, Known::Here(2)), Err(Refused::Impossible(_))));
         assert!(matches!(judge(&hello(1), 1, Known::Here(10)), Err(Refused::Impossible(_))));
-        assert!(matches!(judge(&Hello { version: 2, ..hello(1) }, 1, Known::Here(5)), Err(Refused::Version { .. })));
+        assert!(matches!(
+            judge(&Hello { version: VERSION + 1, ..hello(1) }, 1, Known::Here(5)),
+            Err(Refused::Version { .. })
+        ));
     }
 }

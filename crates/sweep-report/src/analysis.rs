@@ -82,7 +82,7 @@ impl<'a> Analysis<'a> {
         let whole = |id: &TrialId| {
             !matches!(history.trial(*id).and_then(|trial| trial.outcome()), Some(Outcome::Stopped { .. }))
         };
-        let tried: Vec<&Settings> = history.trials.iter().map(|trial| &trial.settings).collect();
+        let tried: Vec<&Settings> = verdicts.counted(history).iter().map(|trial| &trial.settings).collect();
         let sound = |group: &Group| group.trials.iter().all(sound);
         let whole = |group: &Group| group.trials.iter().all(whole);
         let mut effects = Effects::new(spec, &groups, &ranking, &tried, &setting_names(history), (sound, whole));

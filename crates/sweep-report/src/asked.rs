@@ -51,7 +51,7 @@ pub fn asked(history: &History, verdicts: &Verdicts, best: Option<&Group>) -> (V
     // configuration answers in each way.
     let mut kinds: Vec<Vec<Advice>> = Vec::new();
     let mut answers: BTreeMap<Answer, usize> = BTreeMap::new();
-    for trial in &history.trials {
+    for trial in verdicts.counted(history) {
         let findings = verdicts.of(trial.id);
         let all = || (findings.iter().flat_map(|one| &one.advice).copied().collect(), BTreeSet::new());
         let (wanted, answered) = best.as_ref().map_or_else(all, |best| best.wanted(trial, findings));

@@ -28,6 +28,7 @@ mod patience;
 mod raced;
 pub mod ranking;
 pub mod spread;
+pub mod stages;
 mod state;
 mod steps;
 pub mod summary;
@@ -40,6 +41,7 @@ pub mod verdicts;
 pub use estimate::{planned_epochs, seconds_left};
 pub use evaluated::{Evaluated, evaluation, write_evaluation};
 pub use json::json;
+pub use next::stage::file as next_stage;
 pub use state::State;
 pub use tables::Tables;
 
@@ -65,9 +67,9 @@ pub mod assets {
 /// of the space of a large sweep.
 const PIXELS: usize = 10;
 
-/// In sweeps with more trials than this, only the charts of notable trials are written again. Every trial's chart is
-/// written when the trial ends.
-const CHARTS: usize = 1000;
+/// Number of trials whose charts are written when they end. In sweeps with more trials, the report writes those of notable
+/// trials only: the charts would take most of the time and of the disk. The page draws any other.
+pub const CHARTS: usize = 100;
 
 /// Writes everything that derives from the journal: `trials.csv`, `epochs.csv`, charts, `report.html`, `report.md`,
 /// `next.yaml`. Files are replaced whole.
@@ -87,8 +89,7 @@ pub fn pages(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
     let history = &*bounded::history(history);
     let mut analysis = Analysis::new(spec, history);
     analysis.evaluated = evaluated::Evaluated::read(layout);
-    let all = || history.trials.iter().collect();
-    for trial in if history.trials.len() > CHARTS { analysis.shown() } else { all() } {
+    for trial in drawn(&analysis) {
         let leads = analysis.ranking.placed.iter().take(PIXELS).any(|place| place.trial.id == trial.id);
         picture(&layout.trial(trial.id), "curves", &analysis.chart(trial), leads)?;
     }
@@ -100,6 +101,12 @@ pub fn pages(layout: &Layout, spec: &Spec, history: &History) -> Result<()> {
     }
     sweep_store::replace(&layout.report_html(), html::page(&analysis).as_bytes())?;
     sweep_store::replace(&layout.report_md(), markdown::page(&analysis).as_bytes())
+}
+
+/// The trials whose charts the report writes.
+pub(crate) fn drawn<'a>(analysis: &Analysis<'a>) -> Vec<&'a TrialRecord> {
+    let trials = &analysis.history.trials;
+    if trials.len() > CHARTS { analysis.shown() } else { trials.iter().collect() }
 }
 
 /// Writes the next sweep file, once at least one trial has ended.

@@ -1,5 +1,6 @@
 //! `report.md`: the report for a terminal, a notebook, or a pull request.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 
 use super::analysis::{Analysis, Section};
@@ -67,14 +68,16 @@ fn list(heading: &str, mark: &str, items: &[String]) -> String {
     if items.is_empty() { lines } else { format!("## {heading}\n\n{lines}\n") }
 }
 
-fn settings_table(Analysis { spec, history, groups, .. }: &Analysis) -> String {
+fn settings_table(analysis: &Analysis) -> String {
+    let Analysis { spec, history, groups, .. } = analysis;
+    let drawn = drawn(analysis);
     let names = setting_names(history);
     let mut header = vec!["trials".to_owned()];
     header.extend(names.iter().cloned());
     header.push(format::metric(&spec.metric).into());
     header.extend(["validation accuracy".into(), "accuracy gap".into()]);
     let rows = groups.iter().take(ROWS).map(|group| {
-        let mut row = vec![group.trials.iter().map(|id| link(*id)).collect::<Vec<_>>().join(" ")];
+        let mut row = vec![group.trials.iter().map(|id| link(*id, &drawn)).collect::<Vec<_>>().join(" ")];
         row.extend(names.iter().map(|name| setting(group.settings, name)));
         row.push(format::spread(&spec.metric.name, Some(group.metric)));
         row.push(format::spread("val_accuracy", group.accuracy));
@@ -86,7 +89,7 @@ fn settings_table(Analysis { spec, history, groups, .. }: &Analysis) -> String {
 
 fn trials_table(analysis: &Analysis) -> String {
     let Analysis { spec, history, ranking, verdicts, .. } = analysis;
-    let (names, columns) = (setting_names(history), columns(analysis));
+    let (names, columns, drawn) = (setting_names(history), columns(analysis), drawn(analysis));
     let mut header = vec!["rank".to_owned(), "trial".into()];
     header.extend(names.iter().cloned());
     header.push("best epoch".into());
@@ -96,7 +99,7 @@ fn trials_table(analysis: &Analysis) -> String {
         let best = spec.metric.best(&trial.curve);
         let error = trial.outcome().and_then(|outcome| outcome.error());
         let status = format::status(trial);
-        let mut row = vec![rank, link(trial.id)];
+        let mut row = vec![rank, link(trial.id, &drawn)];
         row.extend(names.iter().map(|name| setting(&trial.settings, name)));
         row.push(best.map_or("–".into(), |best| format!("{} of {}", best.epoch, trial.epochs())));
         row.extend(columns.iter().map(|(_, said)| said(best)));
@@ -124,8 +127,13 @@ fn setting(settings: &Settings, name: &str) -> String {
     settings.get(name).map_or(String::new(), |value| escape(&format::brief(value)))
 }
 
-fn link(id: TrialId) -> String {
-    format!("[{id}](trials/{id}/curves.svg)")
+/// A link to the chart of a trial, if the report draws it.
+fn link(id: TrialId, drawn: &HashSet<TrialId>) -> String {
+    if drawn.contains(&id) { format!("[{id}](trials/{id}/curves.svg)") } else { id.to_string() }
+}
+
+fn drawn(analysis: &Analysis) -> HashSet<TrialId> {
+    super::drawn(analysis).iter().map(|trial| trial.id).collect()
 }
 
 /// Renders a table. The cells are already Markdown; the header is plain text.

@@ -3,8 +3,9 @@
 use std::fmt;
 
 use super::ranking::Counts;
-use super::summary;
+use super::{stages, summary};
 use sweep_core::history::History;
+use sweep_spec::Spec;
 
 /// Whether a sweep goes on.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, serde::Serialize)]
@@ -24,9 +25,12 @@ pub enum State {
 
 impl State {
     /// The state of a sweep of `total` trials (`None`: without end). `held`: a controller runs it.
-    pub fn of(history: &History, total: Option<u64>, held: bool) -> State {
+    pub fn of(spec: &Spec, history: &History, total: Option<u64>, held: bool) -> State {
         // A file that was extended has more trials than the last controller knew about.
-        let is_complete = || total.map_or(history.complete, |total| Counts::new(history).ended() >= total);
+        let is_complete = || {
+            total.map_or(history.complete, |total| Counts::new(history).ended() >= total)
+                && !stages::follow(spec, history)
+        };
         match held {
             true if history.steering.paused => State::Paused,
             true => State::Running,

@@ -18,7 +18,7 @@ use sweep_scheduler::search::{InPercent, Reached, Search, in_percent};
 use sweep_spec::Spec;
 use sweep_verdict::{Finding, Severity, Task};
 
-pub use sweep::{extensions, hopeless, scripts, tags};
+pub use sweep::{extensions, hopeless, processors, scripts, tags};
 
 use sweep::of_sweep;
 
@@ -403,7 +403,7 @@ mod tests {
 
     use super::sweep::early_terminate;
     use super::*;
-    use sweep_core::history::Entry;
+    use sweep_core::history::{Entry, Machine, NodeChange};
     use sweep_core::stop::{Asha, EarlyTerminate, Rule};
     use sweep_core::trial::{Attempt, Stopper, TrialId};
 
@@ -527,6 +527,7 @@ mod tests {
             trials,
             settings: Vec::new(),
             metric: None,
+            stage: None,
         };
         entries.push(extended((Some(1), Some(6)), &["dropout: also 0.2", "target: none → 2"]));
         // The entry in the format of earlier versions.
@@ -543,6 +544,26 @@ mod tests {
         assert_eq!(told, [first, "The sweep was extended 2 h 00 min after its start, when 1 trial had been started."]);
         let page = crate::markdown::page(&Analysis::new(&spec, &history));
         assert!(page.contains(&line) && page.contains("2 h 00 min after its start"), "{page}");
+    }
+
+    #[test]
+    fn hosts_with_different_instruction_sets_are_told() {
+        let mut entries = sweep_sample::beginning("hosts");
+        let mut join = |node: &str, processor: &str| {
+            let machine = Machine { about: String::new(), processor: processor.into() };
+            let what = NodeChange::Joined { slots: vec![format!("{node}/cpu:0")], machine };
+            entries.push(Entry::Node { at: 1.0, node: node.into(), what });
+            processors(&sweep_sample::apply(&entries))
+        };
+        assert_eq!(join("gpu1", "x86_64 avx2 fma"), None);
+        assert_eq!(join("gpu2", "x86_64 avx2 fma"), None);
+        assert_eq!(join("old", ""), None, "nothing is known about it");
+        let told = join("gpu3", "x86_64 avx2 avx512f fma").expect("they differ");
+        let list = "x86_64 avx2 avx512f fma (gpu3); x86_64 avx2 fma (gpu1, gpu2).";
+        assert!(told.contains("may differ in its last bits") && told.ends_with(list), "{told}");
+        let history = sweep_sample::apply(&entries);
+        let page = crate::markdown::page(&Analysis::new(&sweep_sample::spec(), &history));
+        assert!(page.contains("different instruction sets"), "{page}");
     }
 
     #[test]

@@ -22,6 +22,8 @@ const BEFORE: [&str; 5] = ["seed", "repeat", "status", "epochs", "best_epoch"];
 const AFTER: [&str; 7] = ["parameters", "seconds", "energy_kj", "device", "attempts", "tag", "error"];
 /// The column that says whether a trial is on the Pareto front. While the sweep runs, it is empty for new trials.
 const PARETO: &str = "pareto";
+/// The column with the stage of a trial, in a sweep with stages.
+const STAGE: &str = "stage";
 const GAPS: [&str; 2] = ["loss_gap", "accuracy_gap"];
 
 /// Both tables of a running sweep.
@@ -152,6 +154,8 @@ struct Columns {
     tags: BTreeMap<TrialId, String>,
     seed: u64,
     metric: Metric,
+    /// Number of trials begun before each stage, with the number of the stage. Empty for a sweep without stages.
+    stages: Vec<(usize, u32)>,
     /// For each compared trial, whether it is on the Pareto front. `None` for a sweep with one metric.
     pareto: Option<HashMap<TrialId, bool>>,
 }
@@ -164,7 +168,11 @@ impl Columns {
             trials.zip(tradeoff.on_front.iter().copied()).collect()
         });
         let tags = history.steering.tags.clone();
-        let mut columns = Columns { settings, others, tags, seed: spec.seed, metric: spec.metric.clone(), pareto };
+        let begun = history.extensions.iter().filter_map(|one| Some((one.begun, one.stage.as_ref()?.number)));
+        let first = (!spec.stages.is_empty() || history.stage() > 1).then_some((0, 1));
+        let stages = first.into_iter().chain(begun).collect();
+        let metric = spec.metric.clone();
+        let mut columns = Columns { settings, others, tags, seed: spec.seed, metric, stages, pareto };
         for trial in &history.trials {
             columns.measure(trial);
         }
@@ -201,6 +209,7 @@ impl Columns {
             .chain(epoch("last"))
             .chain(AFTER.iter().map(|name| name.to_string()))
             .chain(own(&self.metric).map(|name| format!("best_{name}")))
+            .chain((!self.stages.is_empty()).then(|| STAGE.to_owned()))
             .chain(self.pareto.is_some().then(|| PARETO.to_owned()))
             .chain(self.others.iter().flat_map(|name| ["best", "last"].map(|when| format!("{when}_{name}"))))
             .collect();
@@ -247,6 +256,8 @@ impl Columns {
             harmless(&trial.outcome().and_then(|outcome| outcome.error()).unwrap_or_default()),
         ]);
         row.extend(own(&self.metric).map(|name| number(best.and_then(|epoch| epoch.get(name)))));
+        let stage = self.stages.iter().rfind(|(begun, _)| trial.id.0 > *begun as u64);
+        row.extend(stage.map(|(_, number)| number.to_string()));
         let on_front = |fronts: &HashMap<TrialId, bool>| fronts.get(&trial.id).map_or(String::new(), bool::to_string);
         row.extend(self.pareto.as_ref().map(on_front));
         row.extend(

@@ -13,6 +13,8 @@ pub struct Verdicts {
     /// The task, which determines the wording of advice.
     pub task: Task,
     findings: Vec<Vec<Finding>>,
+    /// Number of leading trials that do not count, because a stage with other constants came after them.
+    apart: usize,
 }
 
 /// The frequency of a finding.
@@ -33,12 +35,17 @@ impl Verdicts {
     pub fn new(spec: &Spec, history: &History) -> Verdicts {
         let others = Others::of_each(history);
         let each = history.trials.iter().zip(others);
-        Verdicts {
-            task: task(spec, history),
-            findings: each
-                .map(|(trial, others)| verdict(spec, trial, Some(others), history.pictures_sound()))
-                .collect(),
-        }
+        let findings: Vec<Vec<Finding>> =
+            each.map(|(trial, others)| verdict(spec, trial, Some(others), history.pictures_sound())).collect();
+        // A stage that has no result yet has nothing to say.
+        let apart = history.apart();
+        let apart = if findings[apart..].iter().any(|findings| !findings.is_empty()) { apart } else { 0 };
+        Verdicts { task: task(spec, history), findings, apart }
+    }
+
+    /// The trials that count: all, or those of the newest comparable stages.
+    pub fn counted<'a>(&self, history: &'a History) -> &'a [TrialRecord] {
+        &history.trials[self.apart..]
     }
 
     /// The findings in a trial. There are none if it is not over or could not be trained.
@@ -49,13 +56,13 @@ impl Verdicts {
 
     /// Number of trials with at least one finding.
     pub fn judged(&self) -> usize {
-        self.findings.iter().filter(|findings| !findings.is_empty()).count()
+        self.findings[self.apart..].iter().filter(|findings| !findings.is_empty()).count()
     }
 
     /// The frequency of each finding, most frequent first.
     pub fn tally(&self) -> Vec<Tally> {
         let mut found: BTreeMap<Name, Vec<&Finding>> = BTreeMap::new();
-        for finding in self.findings.iter().flatten() {
+        for finding in self.findings[self.apart..].iter().flatten() {
             found.entry(finding.name).or_default().push(finding);
         }
         let tally = |(name, findings): (Name, Vec<&Finding>)| {

@@ -21,6 +21,7 @@ use super::trains::{Network, Trains};
 use super::value::show;
 use super::{
     Method, Note, Order, Problem, Problems, Spec, budget, cluster, constraints, early, enqueue, program, repeats,
+    stages,
 };
 use sweep_core::program::Program;
 use sweep_core::recipe::Source;
@@ -53,7 +54,7 @@ pub fn examine(text: &str, file: &str, base: &Folder) -> (Option<Spec>, Vec<Prob
     (spec, problems, notes)
 }
 
-fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option<Spec> {
+pub(crate) fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option<Spec> {
     let top = Node::top(value, findings);
     let table = top_table(&top)?;
     let program = program::read(&table);
@@ -93,6 +94,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
         max_time: time::read(&table),
         budget: budget::read(&table),
         chooses_rule: table.get("budget").is_some() && table.get("early_terminate").is_none(),
+        stages: stages::read(&table, is_program),
         devices: devices(&table),
         cluster: cluster::read(&table),
         base: base.to_owned(),
@@ -111,6 +113,7 @@ fn check(value: &Yaml, findings: &Findings, file: &str, base: &Folder) -> Option
     if let Some(network) = spec.network().filter(|_| is_network) {
         spec.check_layers(network, &varied.parameters, &varied.unread, findings);
     }
+    stages::check_all(&spec, value, findings, file, base);
     Some(spec)
 }
 

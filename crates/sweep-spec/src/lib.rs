@@ -39,6 +39,7 @@ mod sections;
 mod setting;
 mod settling;
 mod slurm;
+mod stages;
 mod time;
 mod trains;
 mod value;
@@ -57,6 +58,7 @@ pub use problem::{Note, Problem, Problems};
 pub use program::without_dots;
 pub use setting::{MODEL, SETS, SETTINGS, TYPE};
 pub use slurm::SlurmJobs;
+pub use stages::{From, Stage};
 pub use sweep_core::search_terms::{Method, Order};
 pub use sweep_core::trial::plain;
 pub use time::{MaxTime, parse as parse_time};
@@ -124,6 +126,8 @@ pub struct Spec {
     pub budget: Budget,
     /// Whether the budget decides about early stopping, because the file does not.
     pub chooses_rule: bool,
+    /// The stages that follow once all trials have ended.
+    pub stages: Vec<Stage>,
     /// Devices that trials run on.
     pub devices: Devices,
     /// Other hosts that trials run on.

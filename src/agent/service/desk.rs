@@ -3,7 +3,7 @@
 use super::wire::{FromAgent, Offered, Usage};
 use crate::agent::{Device, SlotDevice, Tenant, ToHost};
 use sweep_core::trial::Attempt;
-use sweep_scheduler::schedule::{Condition, Event, SlotId};
+use sweep_scheduler::schedule::{Condition, Event, SlotEvent, SlotId};
 
 /// The slots of an agent.
 #[derive(Debug, Default)]
@@ -108,16 +108,14 @@ impl Desk {
     }
 
     /// Takes in what happened.
-    pub fn happened(&mut self, word: &FromAgent) {
-        let Some(slot) = word.slot().and_then(|slot| self.slots.get_mut(slot.0)) else { return };
-        if let FromAgent::Device { condition, .. } = word {
-            slot.condition = condition.clone();
-        } else if word.is_ready() {
-            slot.ready = Some(Box::new(word.clone()));
-        } else if word.is_last() && slot.attempt == word.attempt() {
-            slot.attempt = None;
-        } else if matches!(word, FromAgent::Gone { .. }) {
-            (slot.has_trainer, slot.ready, slot.attempt) = (false, None, None);
+    pub fn happened(&mut self, slot: SlotId, event: &SlotEvent) {
+        let Some(slot) = self.slots.get_mut(slot.0) else { return };
+        match event {
+            SlotEvent::Device(condition) => slot.condition = condition.clone(),
+            SlotEvent::Gone { .. } => (slot.has_trainer, slot.ready, slot.attempt) = (false, None, None),
+            event if event.is_ready() => slot.ready = Some(Box::new(event.clone())),
+            event if event.is_last() && slot.attempt == event.attempt() => slot.attempt = None,
+            _ => {}
         }
     }
 }

@@ -13,7 +13,7 @@ use super::wire::{FromAgent, JobTime, Offer};
 use sweep_core::protocol::FromTrainer;
 use sweep_core::trial::{Attempt, TrialId};
 use sweep_link::Link;
-use sweep_scheduler::schedule::Event;
+use sweep_scheduler::schedule::{Event, SlotEvent, SlotId};
 use sweep_store::Layout;
 
 /// What the controller is told besides events.
@@ -56,7 +56,6 @@ impl Forward {
                 else => return,
             };
             for word in words {
-                self.desk().happened(&word);
                 if self.pass_on(word).await.is_err() {
                     return;
                 }
@@ -71,38 +70,47 @@ impl Forward {
     fn offer(&self) -> FromAgent {
         let slots = self.desk().slots();
         let time = |(began, whole): (Instant, Duration)| JobTime { left: whole.saturating_sub(began.elapsed()), whole };
-        let (node, about, time) = (self.facts.node.clone(), self.facts.about(), self.time.map(time));
-        FromAgent::Offer(Box::new(Offer { node, about, time, slots }))
+        let (node, machine, time) = (self.facts.node.clone(), self.facts.machine(), self.time.map(time));
+        FromAgent::Offer(Box::new(Offer { node, machine, time, slots }))
     }
 
     async fn pass_on(&self, word: FromAgent) -> std::result::Result<(), sweep_link::NotSent> {
-        let slot = word.slot().map_or(0, |slot| slot.0 as u64);
-        if word.is_progress() {
-            return self.link.send_latest(slot, &word);
+        match &word {
+            FromAgent::On { slot, event } => self.happened(*slot, event, &word).await,
+            FromAgent::Usage { slot, .. } => self.link.send_latest(slot.0 as u64 | OF_USAGE, &word),
+            FromAgent::Gpus { .. } => self.link.send_latest(OF_GPUS, &word),
+            _ => self.link.send(&word).await,
         }
-        if matches!(word, FromAgent::Usage { .. }) {
-            return self.link.send_latest(slot | OF_USAGE, &word);
+    }
+
+    /// Passes on what happened on a slot, after what the controller needs to know before.
+    async fn happened(
+        &self,
+        slot: SlotId,
+        event: &SlotEvent,
+        word: &FromAgent,
+    ) -> std::result::Result<(), sweep_link::NotSent> {
+        self.desk().happened(slot, event);
+        if event.is_progress() {
+            return self.link.send_latest(slot.0 as u64, word);
         }
-        if matches!(word, FromAgent::Gpus { .. }) {
-            return self.link.send_latest(OF_GPUS, &word);
-        }
-        let last_usage = word.slot().filter(|_| word.is_last()).and_then(|slot| self.desk().usage_of(slot));
+        let last_usage = if event.is_last() { self.desk().usage_of(slot) } else { None };
         if let Some(usage) = last_usage {
             self.link.send(&usage).await?;
         }
         let carries = *self.carries.lock().expect("no panic while it is held");
-        let which = match &word {
-            word if word.is_end() => Some(Which::Results),
+        let which = match event {
+            event if event.is_end() => Some(Which::Results),
             // It may go on elsewhere, or be over: a rule has its best weights from its checkpoint.
-            word if word.is_last() => Some(Which::All),
-            FromAgent::Said { message: FromTrainer::Saved { .. }, .. } if carries => Some(Which::Checkpoint),
+            event if event.is_last() => Some(Which::All),
+            SlotEvent::Said(FromTrainer::Saved { .. }) if carries => Some(Which::Checkpoint),
             _ => None,
         };
-        if let (Some(which), Some(Attempt { trial, .. })) = (which, word.attempt()) {
+        if let (Some(which), Some(Attempt { trial, .. })) = (which, event.attempt()) {
             self.send_files(trial, which).await?;
         }
-        self.link.send(&word).await?;
-        if let (true, Some(attempt)) = (word.is_end(), word.attempt()) {
+        self.link.send(word).await?;
+        if let (true, Some(attempt)) = (event.is_end(), event.attempt()) {
             // What is needed of it is on its way, and kept until it has arrived.
             let _ = std::fs::remove_dir_all(self.layout.trial(attempt.trial));
         }

@@ -6,6 +6,7 @@ use std::io::{BufRead, Read, Write};
 use serde::{Deserialize, Serialize};
 
 use super::wire::Terms;
+use sweep_core::history::Machine;
 
 /// Maximum length of a line, in bytes.
 const LONGEST: u64 = 32 << 20;
@@ -70,12 +71,22 @@ impl Facts {
         let mut about =
             format!("{}, {} cores, {} GiB, {}", self.machine, self.cores, self.memory >> 30, self.architecture);
         if !self.instructions.is_empty() {
-            about += &format!(" with {}", self.instructions.iter().cloned().collect::<Vec<_>>().join(" "));
+            about += &format!(" with {}", self.listed_instructions());
         }
         if let Some(libtorch) = &self.libtorch {
             about += &format!("; {libtorch}");
         }
         about + &format!("; sweep {}", self.version)
+    }
+
+    /// The machine, for the journal.
+    pub fn machine(&self) -> Machine {
+        let processor = format!("{} {}", self.architecture, self.listed_instructions());
+        Machine { about: self.about(), processor: processor.trim().to_owned() }
+    }
+
+    fn listed_instructions(&self) -> String {
+        self.instructions.iter().map(String::as_str).collect::<Vec<_>>().join(" ")
     }
 }
 

@@ -24,7 +24,7 @@ use crate::agent::{self, Devices, Host, Launcher, SlotDevice, ToHost, Variable};
 use sweep_core::error::{Error, Exit, Result};
 use sweep_link::transport::keep_dialing;
 use sweep_link::{Clock, Event as Heard, Link};
-use sweep_scheduler::schedule::{Event, SlotId};
+use sweep_scheduler::schedule::{Event, SlotEvent, SlotId};
 use sweep_spec::{Busy, Spec};
 use sweep_store::Layout;
 
@@ -387,7 +387,7 @@ impl Service {
         match Devices::open(spec.devices.busy, &slots, &gpus, self.began.elapsed().as_secs_f64()) {
             Ok(devices) => {
                 for slot in (0..slots.len()).map(SlotId) {
-                    desk.happened(&FromAgent::Device { slot, condition: devices.condition(slot) });
+                    desk.happened(slot, &SlotEvent::Device(devices.condition(slot)));
                 }
                 self.devices = Some(devices);
             }
@@ -418,7 +418,7 @@ impl Service {
             Err(error) => {
                 tracing::warn!("{error}");
                 let reason = format!("{}: {error}", self.station.facts.node).replace('\n', "; ");
-                let lost = |(slot, attempt)| Event::Unstartable { slot, attempt, error: reason.clone() };
+                let lost = |(slot, attempt)| Event::On(slot, SlotEvent::Unstartable { attempt, error: reason.clone() });
                 slot.zip(attempt).map(lost)
             }
         };

@@ -7,9 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use super::files::Part;
 use crate::agent::{GpuRow, ToHost};
-use sweep_core::protocol::FromTrainer;
+use sweep_core::history::Machine;
 use sweep_core::trial::Attempt;
-use sweep_scheduler::schedule::{Condition, Event, FromProgram, SlotId};
+use sweep_scheduler::schedule::{Condition, Event, SlotEvent, SlotId};
 
 /// The sweep, as its controller describes it to an agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
@@ -34,7 +34,7 @@ pub struct Terms {
 
 /// A message to an agent.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "to", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum ToAgent {
     /// The first message of a controller. The answer is [`FromAgent::Offer`] or [`FromAgent::Cannot`].
     Sweep(Box<Terms>),
@@ -49,7 +49,7 @@ pub enum ToAgent {
 
 /// A message from an agent. Slots have the numbers of its offer.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(tag = "from", rename_all = "snake_case")]
+#[serde(rename_all = "snake_case")]
 pub enum FromAgent {
     Offer(Box<Offer>),
     /// The sweep cannot run here.
@@ -60,29 +60,10 @@ pub enum FromAgent {
     Leaving {
         why: String,
     },
-    /// What a trainer said.
-    Said {
+    /// Something happened on a slot.
+    On {
         slot: SlotId,
-        message: FromTrainer,
-    },
-    /// What a program did.
-    Program {
-        slot: SlotId,
-        message: FromProgram,
-    },
-    Unstartable {
-        slot: SlotId,
-        attempt: Attempt,
-        error: String,
-    },
-    Gone {
-        slot: SlotId,
-        how: String,
-        out_of_memory: bool,
-    },
-    Device {
-        slot: SlotId,
-        condition: Condition,
+        event: SlotEvent,
     },
     /// What the slot's trials have used of its GPU.
     Usage {
@@ -106,8 +87,7 @@ pub enum FromAgent {
 pub struct Offer {
     /// Name of the host among those of the sweep.
     pub node: String,
-    /// The machine, in one line.
-    pub about: String,
+    pub machine: Machine,
     /// The time of its job, if it has an end.
     pub time: Option<JobTime>,
     pub slots: Vec<Offered>,
@@ -151,7 +131,7 @@ pub struct Offered {
     /// Whether it has a trainer.
     pub has_trainer: bool,
     /// What the trainer said when it was ready.
-    pub ready: Option<Box<FromAgent>>,
+    pub ready: Option<Box<SlotEvent>>,
     /// The attempt that it was given and that has not ended.
     pub attempt: Option<Attempt>,
 }
@@ -159,101 +139,6 @@ pub struct Offered {
 impl FromAgent {
     /// Returns the message for an event of a host. Events of the controller have none.
     pub fn of(event: Event) -> Option<FromAgent> {
-        Some(match event {
-            Event::Said { slot, message } => FromAgent::Said { slot, message },
-            Event::Program { slot, message } => FromAgent::Program { slot, message },
-            Event::Unstartable { slot, attempt, error } => FromAgent::Unstartable { slot, attempt, error },
-            Event::Gone { slot, how, out_of_memory } => FromAgent::Gone { slot, how, out_of_memory },
-            Event::Device { slot, condition } => FromAgent::Device { slot, condition },
-            _ => return None,
-        })
-    }
-
-    /// Returns the event, with the slot's number as the controller has it.
-    pub fn event(self, slot: SlotId) -> Option<Event> {
-        Some(match self {
-            FromAgent::Said { message, .. } => Event::Said { slot, message },
-            FromAgent::Program { message, .. } => Event::Program { slot, message },
-            FromAgent::Unstartable { attempt, error, .. } => Event::Unstartable { slot, attempt, error },
-            FromAgent::Gone { how, out_of_memory, .. } => Event::Gone { slot, how, out_of_memory },
-            FromAgent::Device { condition, .. } => Event::Device { slot, condition },
-            _ => return None,
-        })
-    }
-
-    /// Returns the number of the slot that it is about, as the agent has it.
-    pub fn slot(&self) -> Option<SlotId> {
-        match self {
-            FromAgent::Said { slot, .. }
-            | FromAgent::Program { slot, .. }
-            | FromAgent::Unstartable { slot, .. }
-            | FromAgent::Gone { slot, .. }
-            | FromAgent::Device { slot, .. }
-            | FromAgent::Usage { slot, .. } => Some(*slot),
-            _ => None,
-        }
-    }
-
-    /// Returns the attempt that it is about.
-    pub fn attempt(&self) -> Option<Attempt> {
-        use FromTrainer as T;
-        match self {
-            FromAgent::Said { message, .. } => match message {
-                T::Began { attempt, .. }
-                | T::Progress { attempt, .. }
-                | T::Epoch { attempt, .. }
-                | T::Saved { attempt, .. }
-                | T::Measured { attempt, .. }
-                | T::Paused { attempt }
-                | T::Unwritable { attempt, .. }
-                | T::Ended { attempt, .. } => Some(*attempt),
-                T::Ready { .. } | T::Unusable { .. } => None,
-            },
-            FromAgent::Program { message, .. } => match message {
-                FromProgram::Started { attempt, .. }
-                | FromProgram::Warned { attempt, .. }
-                | FromProgram::Began { attempt, .. }
-                | FromProgram::Epoch { attempt, .. }
-                | FromProgram::Paused { attempt, .. }
-                | FromProgram::Failed { attempt, .. }
-                | FromProgram::Ended { attempt, .. } => Some(*attempt),
-                FromProgram::Ready { .. } => None,
-            },
-            FromAgent::Unstartable { attempt, .. } => Some(*attempt),
-            _ => None,
-        }
-    }
-
-    /// Whether a newer message of the same slot says all that this one says.
-    pub fn is_progress(&self) -> bool {
-        matches!(self, FromAgent::Said { message: FromTrainer::Progress { .. }, .. })
-    }
-
-    /// Whether the slot's trainer or program can take an attempt.
-    pub fn is_ready(&self) -> bool {
-        matches!(
-            self,
-            FromAgent::Said { message: FromTrainer::Ready { .. }, .. }
-                | FromAgent::Program { message: FromProgram::Ready { .. }, .. }
-        )
-    }
-
-    /// Whether the attempt has left its slot.
-    pub fn is_last(&self) -> bool {
-        matches!(
-            self,
-            FromAgent::Said { message: FromTrainer::Paused { .. } | FromTrainer::Ended { .. }, .. }
-                | FromAgent::Program { message: FromProgram::Paused { .. } | FromProgram::Ended { .. }, .. }
-                | FromAgent::Unstartable { .. }
-        )
-    }
-
-    /// Whether the trial is over for its trainer or program.
-    pub fn is_end(&self) -> bool {
-        matches!(
-            self,
-            FromAgent::Said { message: FromTrainer::Ended { .. }, .. }
-                | FromAgent::Program { message: FromProgram::Ended { .. }, .. }
-        )
+        if let Event::On(slot, event) = event { Some(FromAgent::On { slot, event }) } else { None }
     }
 }

@@ -3,6 +3,7 @@
 use serde_json::{Value as Json, json};
 
 use super::estimate::Estimate;
+use super::stages::{Planned, planned};
 use crate::cli;
 use crate::cli::environment::Environment;
 use crate::cli::sweep_file::SweepFile;
@@ -27,6 +28,8 @@ pub struct Figures {
     pub epochs_each: u64,
     /// Maximum number of epochs of all trials together.
     pub epochs: Option<u64>,
+    /// The stages that follow.
+    pub stages: Vec<Planned>,
     /// Memory and disk space, if trials train a network.
     pub estimate: Option<Estimate>,
     /// How the first trial is started, if trials are programs.
@@ -112,6 +115,7 @@ impl Figures {
             raced: search.most_raced(),
             epochs_each,
             epochs: trials.map(|trials| trials.saturating_mul(epochs_each)),
+            stages: planned(&file.spec, &file.text),
             estimate: file.inspection.as_ref().map(|inspection| Estimate::new(&file.spec, inspection)),
             first: First::new(file, environment),
             normalization: normalization(&file.spec),
@@ -148,6 +152,9 @@ impl Figures {
         match &spec.trains {
             Trains::Network(network) => self.add_network(&mut plan, network, file),
             Trains::Program(program) => plan["program"] = self.program(program),
+        }
+        if !self.stages.is_empty() {
+            plan["stages"] = self.stages.iter().map(Planned::json).collect();
         }
         plan["notes"] = file.notes.iter().map(ToString::to_string).collect();
         plan

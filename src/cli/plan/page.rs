@@ -32,6 +32,9 @@ pub fn write(file: &SweepFile, figures: &Figures, slots: &str, out: &mut impl Wr
     }
     head.add_row(vec!["search".to_owned(), search(file, figures)]);
     head.add_row(vec!["".to_owned(), format!("ranked {}, seed {}", order(file), spec.seed)]);
+    for (at, stage) in figures.stages.iter().enumerate() {
+        head.add_row(vec![if at == 0 { "then stage" } else { "" }.to_owned(), stage.line()]);
+    }
     for line in budget(file, figures) {
         head.add_row(vec!["budget".to_owned(), line]);
     }

@@ -6,9 +6,11 @@ use super::preparation::{check_budget, end_leftovers, mps_daemon, take_lock, tel
 use super::{Options, Progress, summary};
 use crate::agent::{Launcher, mps, wait_for_leftovers};
 use crate::cli::environment::{Environment, now, variable};
+use crate::cli::extension::Extension;
 use crate::cli::serve::Page;
-use crate::cli::{cluster, evaluation, output};
+use crate::cli::{cluster, evaluation, output, sweep_file};
 use crate::engine::{self, Setup};
+use crate::extend::stages;
 use crate::log;
 use crate::progress::{self, Screen, events};
 use sweep_core::error::{Error, Exit, Result};
@@ -38,13 +40,42 @@ pub struct Retry {
 }
 
 impl Options {
-    /// Runs the remaining trials of a sweep and prints a summary. `begin` opens the journal once the lock is held.
+    /// Runs the remaining trials of a sweep, stage by stage, and prints a summary. `begin` opens the journal once the lock
+    /// is held.
     pub fn go(
         &self,
         environment: &Environment,
         planned: Planned,
         begin: impl FnOnce(&Layout) -> Result<(History, Journal)>,
     ) -> Result<Exit> {
+        let (layout, began) = (planned.layout.clone(), environment.now());
+        let (mut spec, mut text) = (planned.spec.clone(), planned.text.to_owned());
+        let (mut history, mut trainer) = self.run_stage(environment, planned, Duration::ZERO, begin)?;
+        while history.complete
+            && let Some(next) = stages::next(&text, &spec, &history, |text| read(text, &spec, &layout))?
+        {
+            let before = (&spec, &text[..], &history);
+            let extension =
+                Extension::new(before, (&next.spec, &next.text), &next.growth, Some(next.stage), environment.now())?;
+            let (on, retry, length) = (history.on.clone(), Retry::default(), sweep_store::read(&layout)?.1);
+            (spec, text) = (next.spec, next.text);
+            let planned = Planned { layout: layout.clone(), spec: spec.clone(), text: &text, so_far: Some(&on), retry };
+            let spent = Duration::from_secs_f64((environment.now() - began).max(0.0));
+            let begin = |layout: &Layout| extension.write(layout, length, &text);
+            (history, trainer) = self.run_stage(environment, planned, spent, begin)?;
+        }
+        self.conclude(&history, &spec, &layout, trainer.as_ref(), environment)
+    }
+
+    /// Runs the remaining trials of the current file. Returns the history and what starts trainers. `spent` is the time
+    /// that earlier stages of this call took.
+    fn run_stage(
+        &self,
+        environment: &Environment,
+        planned: Planned,
+        spent: Duration,
+        begin: impl FnOnce(&Layout) -> Result<(History, Journal)>,
+    ) -> Result<(History, Option<Launcher>)> {
         let Planned { layout, spec, text, so_far, retry } = planned;
         let mut cluster = self.cluster((&layout, text), &spec, so_far, environment)?;
         // Their GPUs would seem to be in use.
@@ -63,7 +94,7 @@ impl Options {
         let lock = take_lock(&layout, environment)?;
         log::open(&layout.log(), level);
         let (history, journal) = begin(&layout)?;
-        let run_for = self.time_to_run(&spec, &history, &environment.short(layout.root()), environment)?;
+        let run_for = self.time_to_run((&spec, &history), spent, &environment.short(layout.root()), environment)?;
         if let Some(cluster) = &mut cluster {
             cluster.id = cluster::id(&layout, &history);
         }
@@ -103,7 +134,7 @@ impl Options {
         };
         let history = engine::run(setup)?;
         drop(daemon); // all its trainers have ended
-        self.conclude(&history, &spec, &layout, trainer.as_ref(), environment)
+        Ok((history, trainer))
     }
 
     /// Evaluates the best trial of a complete sweep, and says how the run ended.
@@ -138,4 +169,14 @@ impl Options {
         }
         Ok(exit)
     }
+}
+
+/// Reads the file of a stage, which runs in the same place as the one before.
+fn read(text: &str, before: &Spec, layout: &Layout) -> Result<Spec> {
+    let name = layout.sweep_file().display().to_string();
+    let (mut spec, _) = Spec::read(text, &name, &before.base)?;
+    spec.name.clone_from(&before.name);
+    spec.start.clone_from(&before.start);
+    sweep_file::inspect(&mut spec, &name, text)?;
+    Ok(spec)
 }

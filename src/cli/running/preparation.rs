@@ -103,12 +103,13 @@ impl Options {
     /// the job that it is in.
     pub(super) fn time_to_run(
         &self,
-        spec: &Spec,
-        history: &History,
+        (spec, history): (&Spec, &History),
+        spent: Duration,
         folder: &Path,
         environment: &Environment,
     ) -> Result<Option<Duration>> {
-        let time = match (self.run_for, spec.max_time.sweep) {
+        let named = self.run_for.map(|time| time.saturating_sub(spent));
+        let time = match (named, spec.max_time.sweep) {
             (None, Some(most)) => Some(time_left(most, history, folder)?),
             (named, _) => named,
         };

@@ -2,10 +2,13 @@
 
 use std::time::Duration;
 
-use crate::agent::service::{FromAgent, JobTime, Offer, Offered};
+use crate::agent::service::{JobTime, Offer, Offered};
 use sweep_core::history::{History, Status};
 use sweep_core::trial::Attempt;
-use sweep_scheduler::schedule::{Condition, Ends, Event, Joining, Slot, SlotId};
+use sweep_scheduler::schedule::{Condition, Ends, Event, Joining, Slot, SlotEvent, SlotId};
+
+/// What happened on a slot, by its number there.
+pub type OnSlot = (SlotId, SlotEvent);
 
 /// The event of joining, and the words that come after it.
 ///
@@ -13,41 +16,40 @@ use sweep_scheduler::schedule::{Condition, Ends, Event, Joining, Slot, SlotId};
 /// have recorded a part of it. Words about the attempts that go on are said again; all others are about what is over.
 ///
 /// `now` is the time since the run began.
-pub fn adopt(offer: Offer, early: Vec<FromAgent>, now: Duration, history: &History) -> (Event, Vec<FromAgent>) {
-    let Offer { node, about, time, slots } = offer;
+pub fn adopt(offer: Offer, early: Vec<OnSlot>, now: Duration, history: &History) -> (Event, Vec<OnSlot>) {
+    let Offer { node, machine, time, slots } = offer;
     let ends = time.map(|JobTime { left, whole }| Ends { at: now + left, whole, is_near: false });
     let (mut joining, mut words) = (Vec::new(), Vec::new());
-    for (at, offered) in slots.into_iter().enumerate() {
-        let id = SlotId(at);
-        let about_slot = early.iter().filter(|word| word.slot() == Some(id));
-        let attempt = offered.attempt.or_else(|| last(about_slot.clone(), history));
-        let of_attempt = about_slot.clone().filter(|word| attempt.is_some() && word.attempt() == attempt);
-        let (has_trainer, ready) = (offered.has_trainer, offered.ready.clone());
-        if attempt.is_none() {
-            words.extend(ready.map(|ready| *ready));
+    for (id, offered) in (0..).map(SlotId).zip(slots) {
+        let Offered { name, identity, place, room, condition, has_trainer, ready, attempt, .. } = offered;
+        let mut of_slot: Vec<SlotEvent> = Vec::new();
+        let about_slot = || early.iter().filter(|(slot, _)| *slot == id).map(|(_, event)| event);
+        let attempt = attempt.or_else(|| last(about_slot(), history));
+        match attempt {
+            None => of_slot.extend(ready.map(|ready| *ready)),
+            Some(_) => of_slot.extend(about_slot().filter(|event| event.attempt() == attempt).cloned()),
         }
-        words.extend(of_attempt.cloned());
         if attempt.is_some() && !has_trainer {
-            let gone = about_slot.rev().find(|word| matches!(word, FromAgent::Gone { .. })).cloned();
-            words.push(gone.unwrap_or(FromAgent::Gone { slot: id, how: "was lost".into(), out_of_memory: false }));
+            let gone = about_slot().rfind(|event| matches!(event, SlotEvent::Gone { .. })).cloned();
+            of_slot.push(gone.unwrap_or(SlotEvent::Gone { how: "was lost".into(), out_of_memory: false }));
         }
-        let Offered { name, identity, place, room, condition, .. } = offered;
         let held = match &condition {
             Condition::Free => None,
             Condition::Busy(reason) | Condition::Broken(reason) => Some(reason.clone()),
         };
         if let Condition::Broken(_) = condition {
-            words.push(FromAgent::Device { slot: id, condition });
+            of_slot.push(SlotEvent::Device(condition));
         }
+        words.extend(of_slot.into_iter().map(|event| (id, event)));
         let slot = Slot { identity, room, ends, held, ..Slot::new(format!("{node}/{name}"), place) };
         joining.push(Joining { slot, has_trainer: has_trainer || attempt.is_some(), attempt });
     }
-    (Event::Joined { node, about, slots: joining }, words)
+    (Event::Joined { node, machine, slots: joining }, words)
 }
 
 /// The last attempt that is spoken of, if by the journal it has not ended.
-fn last<'a>(words: impl DoubleEndedIterator<Item = &'a FromAgent>, history: &History) -> Option<Attempt> {
-    let attempt = words.rev().find_map(FromAgent::attempt)?;
+fn last<'a>(events: impl Iterator<Item = &'a SlotEvent>, history: &History) -> Option<Attempt> {
+    let attempt = events.filter_map(SlotEvent::attempt).last()?;
     let trial = history.trial(attempt.trial)?;
     (trial.attempts == attempt.number && !matches!(trial.status, Status::Ended(_))).then_some(attempt)
 }
@@ -62,10 +64,7 @@ mod tests {
     const FIRST: Attempt = Attempt { trial: TrialId(1), number: 1 };
 
     fn offered(attempt: Option<Attempt>, has_trainer: bool) -> Offer {
-        let ready = FromAgent::Said {
-            slot: SlotId(0),
-            message: FromTrainer::Ready { protocol: 1, device: "cpu".into(), backend: "x".into() },
-        };
+        let ready = SlotEvent::Said(FromTrainer::Ready { protocol: 1, device: "cpu".into(), backend: "x".into() });
         let slot = Offered {
             name: "cpu:0".into(),
             identity: "cpu:0".into(),
@@ -77,19 +76,19 @@ mod tests {
             ready: has_trainer.then(|| Box::new(ready)),
             attempt,
         };
-        Offer { node: "one".into(), about: String::new(), time: None, slots: vec![slot] }
+        Offer { node: "one".into(), machine: Default::default(), time: None, slots: vec![slot] }
     }
 
-    fn said(message: FromTrainer) -> FromAgent {
-        FromAgent::Said { slot: SlotId(0), message }
+    fn said(message: FromTrainer) -> OnSlot {
+        (SlotId(0), SlotEvent::Said(message))
     }
 
-    fn epoch(attempt: Attempt, epoch: u32) -> FromAgent {
+    fn epoch(attempt: Attempt, epoch: u32) -> OnSlot {
         let metrics = EpochMetrics { epoch, ..EpochMetrics::default() };
         said(FromTrainer::Epoch { attempt, metrics, others: Default::default() })
     }
 
-    fn ended(attempt: Attempt) -> FromAgent {
+    fn ended(attempt: Attempt) -> OnSlot {
         said(FromTrainer::Ended { attempt, outcome: Outcome::Finished })
     }
 
@@ -133,12 +132,12 @@ mod tests {
             adopt(offered(None, true), vec![epoch(FIRST, 3), ended(FIRST)], Duration::ZERO, &history(true));
         assert_eq!(attempt_of(&event), (None, true));
         assert_eq!(words.len(), 1);
-        assert!(words[0].is_ready(), "its trainer waits");
+        assert!(words[0].1.is_ready(), "its trainer waits");
     }
 
     #[test]
     fn an_attempt_whose_trainer_is_gone_is_lost_after_its_last_words() {
-        let gone = FromAgent::Gone { slot: SlotId(0), how: "crashed".into(), out_of_memory: false };
+        let gone = (SlotId(0), SlotEvent::Gone { how: "crashed".into(), out_of_memory: false });
         let early = vec![epoch(FIRST, 1), gone.clone()];
         let (event, words) = adopt(offered(None, false), early.clone(), Duration::ZERO, &history(false));
         assert_eq!((attempt_of(&event), words), ((Some(FIRST), true), early));

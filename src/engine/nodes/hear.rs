@@ -12,14 +12,14 @@ use sweep_core::error::Result;
 use sweep_core::history::History;
 use sweep_core::protocol::FromTrainer;
 use sweep_link::{Event as Heard, SessionId};
-use sweep_scheduler::schedule::{Event, Slot, SlotId};
+use sweep_scheduler::schedule::{Event, Scheduler, SlotEvent, SlotId};
 
 /// What an agent's messages come to.
 pub enum News {
     /// Something for the scheduler.
     Event(Event),
-    /// An agent joins: an event that must be handled before [`Nodes::seat`], and then what that returns.
-    Joined(SessionId, Event),
+    /// An agent joins: an event that the scheduler takes before [`Nodes::seat`], and then what that returns.
+    Joined(Event),
     /// Something to tell the user.
     Note(String),
     /// The same: why a host cannot train.
@@ -55,7 +55,7 @@ impl Nodes {
                 }
                 news
             }
-            Heard::Latest(message) => self.word(id, message),
+            Heard::Latest(message) => self.message(id, message, now, history)?,
             Heard::Disconnected(why) => {
                 let until = now + self.cluster.lease().handover();
                 let Some(session) = self.sessions.get_mut(&id) else { return Ok(Vec::new()) };
@@ -105,9 +105,10 @@ impl Nodes {
                 let Some(session) = self.sessions.get_mut(&id) else { return Ok(Vec::new()) };
                 // An earlier controller was told what its slots had used by then.
                 session.joules = (0..).map(SlotId).zip(offer.slots.iter().map(|slot| slot.joules)).collect();
+                session.offered = offer.slots.iter().map(|slot| slot.identity.clone()).collect();
                 let (event, words) = adopt(*offer, std::mem::take(&mut session.early), now, history);
                 (session.node, session.words) = (Some(node), words);
-                Ok(vec![News::Joined(id, event)])
+                Ok(vec![News::Joined(event)])
             }
             FromAgent::Cannot { reason } => {
                 self.controller.end(id, "the sweep cannot run there");
@@ -126,37 +127,39 @@ impl Nodes {
                 let node = self.sessions.get(&id).and_then(|session| session.node.clone());
                 Ok(vec![News::Note(format!("{}: {text}", node.unwrap_or("an agent".into())))])
             }
-            word => Ok(self.word(id, word)),
+            FromAgent::On { slot, event } => Ok(self.happened(id, slot, event)),
+            FromAgent::Usage { slot, usage } => Ok(self.used(id, slot, usage).into_iter().collect()),
+            FromAgent::Gpus { rows } => {
+                let node = self.sessions.get(&id).and_then(|session| session.node.clone());
+                Ok(node.map(|node| News::Gpus { node, rows }).into_iter().collect())
+            }
         }
     }
 
-    /// Takes a word about a slot.
-    fn word(&mut self, id: SessionId, word: FromAgent) -> Vec<News> {
+    /// Takes in what happened on a slot, which has this number there.
+    fn happened(&mut self, id: SessionId, slot: SlotId, event: SlotEvent) -> Vec<News> {
         let Some(session) = self.sessions.get_mut(&id) else { return Vec::new() };
         let Some(node) = &session.node else {
-            session.early.push(word);
+            session.early.push((slot, event));
             return Vec::new();
         };
-        if let FromAgent::Gpus { rows } = word {
-            return vec![News::Gpus { node: node.clone(), rows }];
-        }
-        if let FromAgent::Said { message: FromTrainer::Unwritable { attempt, reason }, .. } = &word {
+        if let SlotEvent::Said(FromTrainer::Unwritable { attempt, reason }) = &event {
             // The next trial would have the same problem there, and on no other host.
             let note = format!("{node}: {attempt} cannot be saved: {reason}; it gets no more trials");
             return vec![News::Note(note), News::Event(Event::Leaving { node: node.clone() })];
         }
-        let slot = word.slot().and_then(|slot| session.slots.get(slot.0)).copied();
-        let event = match (slot, &word) {
-            (Some(slot), FromAgent::Usage { slot: own, usage: Usage { memory, room, joules } }) => {
-                // An older message may come after a newer one.
-                let before = session.joules.get(own).copied().unwrap_or(0.0);
-                session.joules.insert(*own, joules.max(before));
-                Some(Event::Sight { slot, memory: *memory, room: *room, joules: (joules - before).max(0.0) })
-            }
-            (Some(slot), _) => word.event(slot),
-            (None, _) => None,
-        };
-        event.map(News::Event).into_iter().collect()
+        let slot = session.slots.get(slot.0);
+        slot.map(|slot| News::Event(Event::On(*slot, event))).into_iter().collect()
+    }
+
+    /// Takes in what a slot, which has this number there, has used of its GPU.
+    fn used(&mut self, id: SessionId, own: SlotId, Usage { memory, room, joules }: Usage) -> Option<News> {
+        let session = self.sessions.get_mut(&id)?;
+        let slot = *session.slots.get(own.0)?;
+        // An older message may come after a newer one.
+        let before = session.joules.get(&own).copied().unwrap_or(0.0);
+        session.joules.insert(own, joules.max(before));
+        Some(News::Event(Event::Sight { slot, memory, room, joules: (joules - before).max(0.0) }))
     }
 
     /// Keeps a part of a file, which the agent sends before the news that the trial is over.
@@ -165,22 +168,15 @@ impl Nodes {
         self.files.take(part)
     }
 
-    /// Finds the slots of an agent that has joined in the scheduler's list. Returns the events that come next.
-    pub fn seat(&mut self, id: SessionId, slots: &[Slot], offered: &[String]) -> Vec<Event> {
+    /// Finds the slots of an agent that has joined in the scheduler's list. Returns what comes next.
+    pub fn seat(&mut self, id: SessionId, scheduler: &Scheduler) -> Vec<News> {
         let Some(session) = self.sessions.get_mut(&id) else { return Vec::new() };
         let Some(node) = &session.node else { return Vec::new() };
-        let of_node: HashMap<&str, SlotId> = (0..slots.len())
-            .filter(|at| slots[*at].is_on(node))
-            .map(|at| (slots[at].identity.as_str(), SlotId(at)))
-            .collect();
-        session.slots = offered.iter().filter_map(|identity| of_node.get(identity.as_str()).copied()).collect();
-        session.identities = offered.iter().cloned().zip((0..).map(SlotId)).collect();
+        let of_node: HashMap<&str, SlotId> =
+            scheduler.slots_of(node).iter().map(|id| (scheduler.slots()[id.0].identity.as_str(), *id)).collect();
+        session.slots = session.offered.iter().filter_map(|identity| of_node.get(identity.as_str()).copied()).collect();
         let words = std::mem::take(&mut session.words);
-        let event = |word: FromAgent| {
-            let slot = *session.slots.get(word.slot()?.0)?;
-            word.event(slot)
-        };
-        words.into_iter().filter_map(event).collect()
+        words.into_iter().flat_map(|(slot, event)| self.happened(id, slot, event)).collect()
     }
 
     fn over(&mut self, id: SessionId, why: String) -> Vec<News> {

@@ -25,7 +25,7 @@ use session::Session;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::trial::TrialId;
 use sweep_link::transport::{Key, Listener};
-use sweep_link::{Clock, Controller, Event as Heard, SessionId};
+use sweep_link::{Clock, Controller, Event, SessionId};
 use sweep_scheduler::schedule::{Slot, SlotId};
 use sweep_store::Layout;
 
@@ -71,11 +71,17 @@ impl Cluster {
     }
 }
 
+/// What an agent does, as the link reports it.
+pub type Word = Event<FromAgent>;
+
+/// The same, with the agent's session.
+pub type Heard = (SessionId, Word);
+
 /// The agents on other hosts.
 pub struct Nodes {
     cluster: Cluster,
     controller: Arc<Controller<FromAgent>>,
-    events: mpsc::Receiver<(SessionId, Heard<FromAgent>)>,
+    events: mpsc::Receiver<Heard>,
     sessions: HashMap<SessionId, Session>,
     /// The session of each host that has joined.
     joined: BTreeMap<String, SessionId>,
@@ -165,7 +171,7 @@ impl Nodes {
 
     /// Waits for something to happen, and puts what agents did into `batch`. Returns what the user is told. Cancellation
     /// loses nothing.
-    pub async fn next(&mut self, batch: &mut Vec<(SessionId, Heard<FromAgent>)>, most: usize) -> Vec<String> {
+    pub async fn next(&mut self, batch: &mut Vec<Heard>, most: usize) -> Vec<String> {
         let note = tokio::select! {
             _ = self.events.recv_many(batch, most) => None,
             Some(joined) = self.joins.next() => return self.joined(joined),
@@ -176,7 +182,7 @@ impl Nodes {
                     Some(id) => {
                         let why = format!("Slurm ended its job: {word}");
                         self.controller.end(*id, why.clone());
-                        batch.push((*id, Heard::Over(why)));
+                        batch.push((*id, Event::Over(why)));
                         None
                     }
                     None => (word != BY_ITSELF).then(|| format!("{agent}: Slurm ended its job: {word}")),
@@ -199,20 +205,23 @@ impl Nodes {
         }
     }
 
-    /// Passes an order on to the host of a slot, which the scheduler knows by its identity. `carried`: the trial that the
-    /// host is given. Its files go first, if another host had it before.
-    pub fn order(&mut self, slot: &Slot, order: impl FnOnce(SlotId) -> ToHost, carried: Option<TrialId>) {
-        let session = slot.node.as_ref().and_then(|node| self.joined.get(node)).and_then(|id| self.sessions.get(id));
+    /// Passes an order on to the host of a slot. The files of a trial go first, if it has any and another host had it
+    /// before.
+    pub fn order(&mut self, node: &str, id: SlotId, order: impl FnOnce(SlotId) -> ToHost) {
         // Without a session the host is about to leave, and its trials go elsewhere.
-        let Some(session) = session else { return };
-        let Some(local) = session.identities.get(&slot.identity) else { return };
-        let node = slot.node.clone().unwrap_or_default();
-        let before = carried.and_then(|trial| self.last.insert(trial, node.clone()));
-        // The host that had it last has the newest.
-        if let Some(trial) = carried.filter(|_| before.as_ref() != Some(&node)) {
-            session.send_files(trial);
+        let Some(session) = self.joined.get(node).and_then(|id| self.sessions.get(id)) else { return };
+        let Some(local) = session.slots.iter().position(|own| *own == id) else { return };
+        let order = order(SlotId(local));
+        if let ToHost::Train { assignment, .. } = &order {
+            let trial = assignment.attempt.trial;
+            let before = self.last.insert(trial, node.to_owned());
+            // The host that had it last has the newest.
+            let has_files = assignment.attempt.number > 1 && !assignment.fresh;
+            if has_files && before.as_deref() != Some(node) {
+                session.send_files(trial);
+            }
         }
-        session.send(ToAgent::Host { order: order(*local) });
+        session.send(ToAgent::Host { order });
     }
 
     /// Dismisses the agents of hosts that are asked to leave and on which nothing runs any more.
@@ -231,10 +240,10 @@ impl Nodes {
     }
 
     /// Says how many trials are left, so that no more jobs wait than are needed.
-    pub fn need(&self, trials: u64) {
+    pub fn need(&self, trials: impl FnOnce() -> u64) {
         // Every node has a slot, and perhaps more.
         if let Some(jobs) = &self.jobs {
-            jobs.need(u32::try_from(trials).unwrap_or(u32::MAX));
+            jobs.need(u32::try_from(trials()).unwrap_or(u32::MAX));
         }
     }
 
@@ -267,13 +276,13 @@ impl Nodes {
         }
         let all_over = async {
             while !self.sessions.is_empty()
-                && let Some((id, heard)) = self.events.recv().await
+                && let Some((id, word)) = self.events.recv().await
             {
-                match (heard, self.sessions.get(&id)) {
-                    (Heard::Over(_), _) => drop(self.sessions.remove(&id)),
-                    (Heard::Message { number, .. }, Some(session)) => session.link.acknowledge(number),
+                match (word, self.sessions.get(&id)) {
+                    (Event::Over(_), _) => drop(self.sessions.remove(&id)),
+                    (Event::Message { number, .. }, Some(session)) => session.link.acknowledge(number),
                     // An agent that was started just now is not needed.
-                    (Heard::Connected { .. }, None) => self.controller.end(id, "the sweep has ended"),
+                    (Event::Connected { .. }, None) => self.controller.end(id, "the sweep has ended"),
                     _ => {}
                 }
             }

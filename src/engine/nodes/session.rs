@@ -4,7 +4,8 @@ use std::collections::HashMap;
 
 use tokio::sync::mpsc;
 
-use crate::agent::service::{FromAgent, ToAgent, Which, parts};
+use super::adopt::OnSlot;
+use crate::agent::service::{ToAgent, Which, parts};
 use sweep_core::trial::TrialId;
 use sweep_link::Link;
 use sweep_scheduler::schedule::SlotId;
@@ -16,16 +17,16 @@ pub struct Session {
     pub link: Link<ToAgent>,
     /// Its host, once it has said so.
     pub node: Option<String>,
-    /// What it said before its offer.
-    pub early: Vec<FromAgent>,
-    /// What comes after it has joined.
-    pub words: Vec<FromAgent>,
-    /// The numbers of its slots in the scheduler.
+    /// What happened on its slots before its offer.
+    pub early: Vec<OnSlot>,
+    /// What the scheduler is told once it has joined.
+    pub words: Vec<OnSlot>,
+    /// The numbers of its slots in the scheduler, by their numbers there.
     pub slots: Vec<SlotId>,
     /// Energy that its slots had used when they last said so, by their numbers there, in joules.
     pub joules: HashMap<SlotId, f64>,
-    /// The number of its slots by what they are.
-    pub identities: HashMap<String, SlotId>,
+    /// What its slots are, by their numbers there.
+    pub offered: Vec<String>,
     /// The last message that the journal has, once it is synced.
     pub recorded: Option<u64>,
     /// Messages up to this number may be repeated, since an earlier controller did not acknowledge them.
@@ -54,7 +55,7 @@ impl Session {
             words: Vec::new(),
             slots: Vec::new(),
             joules: HashMap::new(),
-            identities: HashMap::new(),
+            offered: Vec::new(),
             recorded: None,
             repeats,
             is_silent: false,

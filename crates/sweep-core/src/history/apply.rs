@@ -22,7 +22,7 @@ impl State {
                 self.pictures.clone_from(pictures);
                 self.file.clone_from(file);
             }
-            Entry::Extended { at, base, start, before, file, changes, trials, settings, metric, .. } => {
+            Entry::Extended { at, base, start, before, file, changes, trials, settings, metric, stage, .. } => {
                 if let Some((old, new)) = metric {
                     self.trials.iter_mut().for_each(|trial| trial.rank_by(old, new));
                 }
@@ -43,6 +43,7 @@ impl State {
                     file: file.clone(),
                     changes: changes.clone(),
                     trials: *trials,
+                    stage: stage.clone(),
                 });
                 (self.base, self.complete) = (base.clone(), false);
                 self.places.anew(self.trials.len() as u64);
@@ -299,11 +300,14 @@ impl State {
 
     /// Takes in what happened to another host.
     fn node(&mut self, at: f64, name: &str, what: &NodeChange) -> Result<(), String> {
-        if let NodeChange::Joined { slots, about } = what {
-            self.slots.extend(slots.iter().filter(|slot| !self.slots.contains(slot)).cloned().collect::<Vec<_>>());
-            let (slots, about) = (slots.clone(), about.clone());
-            let record = NodeRecord { joined_at: at, slots, about, silent: None, left: None };
-            self.nodes.insert(name.to_owned(), record);
+        if let NodeChange::Joined { slots, machine } = what {
+            let (own, machine) = (slots.clone(), machine.clone());
+            let record = NodeRecord { joined_at: at, slots: own, machine, silent: None, left: None };
+            // There may be thousands of slots, and those of a host that is new are, too.
+            if let Some(old) = self.nodes.insert(name.to_owned(), record) {
+                self.slots.retain(|slot| !old.slots.contains(slot));
+            }
+            self.slots.extend(slots.iter().cloned());
             return Ok(());
         }
         let node = self.nodes.get_mut(name).ok_or_else(|| format!("{name} changes, but has not joined"))?;

@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Import, Round};
+use super::{Import, Round, Stage};
 use crate::budget::Purchase;
 use crate::group::Group;
 use crate::shape::Fact;
@@ -15,6 +15,17 @@ use crate::warning::Warning;
 /// version.
 pub const FORMAT: u32 = 1;
 
+/// What an agent says of its machine.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+pub struct Machine {
+    /// All of it, in one line.
+    pub about: String,
+    /// Architecture and instruction sets, on which the last bits of a trial depend. Empty if an older version did not
+    /// write it.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub processor: String,
+}
+
 /// What happened to the agent of another host.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[serde(tag = "node_is", rename_all = "snake_case")]
@@ -23,8 +34,8 @@ pub enum NodeChange {
     Joined {
         /// Names of its slots.
         slots: Vec<String>,
-        /// What it said of its machine, in one line.
-        about: String,
+        #[serde(flatten)]
+        machine: Machine,
     },
     /// There is no word from it. What runs there goes on until its lease runs out.
     Silent {
@@ -95,6 +106,9 @@ pub enum Entry {
         /// Names of the old and the new metric of a program, if they differ.
         #[serde(default, skip_serializing_if = "Option::is_none")]
         metric: Option<(String, String)>,
+        /// The stage that begins with the new file. `None` if the user replaced the file.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        stage: Option<Stage>,
     },
     /// A controller took over, started by `run` or by `resume`.
     Run {

@@ -8,11 +8,13 @@ mod entry;
 mod import;
 mod record;
 mod round;
+mod stage;
 
-pub use entry::{Entry, FORMAT, NodeChange};
+pub use entry::{Entry, FORMAT, Machine, NodeChange};
 pub use import::{Import, Known};
 pub use record::{NodeRecord, Status, TrialRecord};
 pub use round::Round;
+pub use stage::Stage;
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -37,6 +39,8 @@ pub struct Extension {
     pub changes: Vec<String>,
     /// Total number of trials by the old and by the new file. `None` if the search has no end.
     pub trials: (Option<u64>, Option<u64>),
+    /// The stage that began with the new file. `None` if the user replaced the file.
+    pub stage: Option<Stage>,
 }
 
 /// The state that the journal's entries so far add up to. Everyone can read it; only [`History::apply`] changes it,
@@ -139,13 +143,43 @@ impl State {
         slot.split_once('/').map(|(node, _)| node)
     }
 
+    /// Returns the other hosts of the newest controller by their kind of processor. If there are several kinds, the same
+    /// trial may differ in its last bits.
+    pub fn processors(&self) -> BTreeMap<&str, Vec<&str>> {
+        let mut kinds: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+        for (name, node) in self.nodes.iter().filter(|(_, node)| !node.machine.processor.is_empty()) {
+            kinds.entry(&node.machine.processor).or_default().push(name);
+        }
+        kinds
+    }
+
     /// Returns whether the images were checked before training and nothing serious was found.
     pub fn pictures_sound(&self) -> bool {
         self.pictures.as_ref().is_some_and(|found| !found.iter().any(|warning| warning.serious))
     }
 
+    /// Returns the number of leading trials that are not comparable with the newest ones, because a stage began that
+    /// trains for another number of epochs, for example.
+    pub fn apart(&self) -> usize {
+        self.beginnings().next().unwrap_or(0)
+    }
+
+    /// Numbers of trials begun before each stage that is not comparable with the one before, newest first.
+    fn beginnings(&self) -> impl Iterator<Item = usize> {
+        self.extensions
+            .iter()
+            .rev()
+            .filter(|one| one.stage.as_ref().is_some_and(|stage| stage.apart))
+            .map(|one| one.begun)
+    }
+
+    /// Returns the number of the current stage, from 1.
+    pub fn stage(&self) -> u32 {
+        self.extensions.iter().rev().find_map(|one| one.stage.as_ref()).map_or(1, |stage| stage.number)
+    }
+
     /// Returns the trials that ended without an error, best first by the metric at their best epoch. Trials without a
-    /// value are left out.
+    /// value are left out, and so are those of earlier stages that are not comparable with the newest results.
     pub fn ranking(&self, metric: &Metric) -> Vec<(&TrialRecord, EpochMetrics)> {
         let mut ranked: Vec<_> = self
             .trials
@@ -153,6 +187,9 @@ impl State {
             .filter(|trial| trial.ended_well())
             .filter_map(|trial| Some((trial, *metric.best(&trial.curve)?)))
             .collect();
+        let newest = ranked.last().map_or(0, |(trial, _)| trial.id.0);
+        let apart = self.beginnings().find(|begun| newest > *begun as u64).unwrap_or(0);
+        ranked.retain(|(trial, _)| trial.id.0 > apart as u64);
         let value = |epoch: &EpochMetrics| epoch.get(&metric.name).unwrap_or(f64::NAN);
         ranked.sort_by(|(_, a), (_, b)| match metric.goal {
             crate::trial::Goal::Minimize => value(a).total_cmp(&value(b)),
@@ -174,6 +211,13 @@ impl State {
     /// The text of the sweep file. `None` if an older version began the sweep, and it was never extended.
     pub fn sweep_file(&self) -> Option<&str> {
         self.extensions.last().map(|extension| extension.file.as_str()).or(self.file.as_deref())
+    }
+
+    /// The text of the last sweep file that the user gave, which stages may have replaced. `None` if an older version
+    /// began the sweep, and the user never extended it.
+    pub fn given_file(&self) -> Option<&str> {
+        let given = self.extensions.iter().rev().find(|extension| extension.stage.is_none());
+        given.map(|extension| extension.file.as_str()).or(self.file.as_deref())
     }
 
     /// The trials of older studies whose value is of this metric.

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::entry::Machine;
 use crate::group::Group;
 use crate::steering::Wish;
 use crate::trial::{EpochMetrics, METRICS, Outcome, Settings, Stopper, TrialId};
@@ -14,8 +15,7 @@ pub struct NodeRecord {
     pub joined_at: f64,
     /// Names of its slots.
     pub slots: Vec<String>,
-    /// What its agent said of the machine, in one line.
-    pub about: String,
+    pub machine: Machine,
     /// Since when there is no word from it, and why. `None` if it was heard last.
     pub silent: Option<(f64, String)>,
     /// When it left, and why. `None` while it belongs to the sweep.
@@ -198,6 +198,8 @@ impl TrialRecord {
     pub(super) fn leave(&mut self, at: f64, status: Status) {
         if matches!(status, Status::Ended(_)) {
             self.wish = None;
+            // It may be one of very many, and grows no more.
+            self.curve.shrink_to_fit();
         }
         self.status = status;
         self.ended_at = Some(at);

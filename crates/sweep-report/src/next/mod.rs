@@ -9,6 +9,7 @@ mod page;
 mod propose;
 mod rate;
 mod regularization;
+pub mod stage;
 mod statistics;
 mod values;
 
@@ -50,6 +51,11 @@ pub fn file(text: &str, folder: &Path, analysis: &Analysis) -> Option<String> {
         };
         moved(&mut start);
         file.insert("folder".into(), start);
+    }
+    // The next sweep is a new one, without the trials before the last stage.
+    let before = analysis.history.extensions.last().filter(|one| one.stage.is_some()).map_or(0, |one| one.begun as u64);
+    if let Some(cap) = file.get("run_cap").and_then(Value::as_u64).filter(|cap| before > 0 && *cap > before) {
+        file.insert("run_cap".into(), (cap - before).into());
     }
     let mut made = Made { file, kept: Vec::new(), left_out: Vec::new() };
     let room = room(analysis.spec);
@@ -204,7 +210,7 @@ mod tests {
 
     #[test]
     fn the_best_configuration_of_the_next_sweep_has_the_rates_of_the_network() {
-        let text = "name: f\nparameters:\n  learning_rate: {values: [0.001, 0.002]}\ndata: {set: digits}\n\
+        let text = "name: f\nmethod: random\nrun_cap: 6\nparameters:\n  learning_rate: {values: [0.001, 0.002]}\ndata: {set: digits}\n\
             model: MODEL\ntraining: {epochs: 30}\n";
         for (model, names) in [("question", "dropout_conv 0.2 dropout_dense 0.5"), ("resnet9", "dropout 0.0")] {
             let text = text.replace("MODEL", model);

@@ -158,7 +158,7 @@ pub fn of_best(analysis: &Analysis, kept: &[Change]) -> Vec<Change> {
 
 /// How a number that was drawn from a range is written.
 #[derive(Debug, Clone, Copy, PartialEq)]
-enum Drawn {
+pub enum Drawn {
     /// With three digits, which is easier to read.
     Rounded,
     /// As it was. A rounded number may lie outside its range.
@@ -166,7 +166,7 @@ enum Drawn {
 }
 
 /// The parameters of a trial, as `enqueue` takes them.
-fn point(analysis: &Analysis, id: TrialId, drawn: Drawn) -> Option<Mapping> {
+pub fn point(analysis: &Analysis, id: TrialId, drawn: Drawn) -> Option<Mapping> {
     let settings = &analysis.history.trial(id)?.settings;
     let parameters = analysis.spec.space.parameters.iter();
     let known = parameters.filter_map(|one| Some((one, settings.get(&one.name)?)));
@@ -218,7 +218,7 @@ pub fn change(path: &[&str], value: impl Into<Value>, reason: impl Into<String>)
 }
 
 /// Changes of lists and ranges. Parameters that vary together are left unchanged.
-fn of_parameters(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
+pub fn of_parameters(file: &Mapping, analysis: &Analysis) -> Vec<Change> {
     let Some(parameters) = file.get("parameters").and_then(Value::as_mapping) else { return Vec::new() };
     let zipped = serde_json::to_string(&file.get("zip")).unwrap_or_default();
     let mut found = Vec::new();

@@ -2,7 +2,7 @@
 
 use super::super::analysis::Analysis;
 use super::super::ranking::{Counts, Place};
-use super::super::{budget, format};
+use super::super::{budget, format, stages};
 use super::target;
 use sweep_core::describe::runs;
 use sweep_core::history::{History, Import, TrialRecord};
@@ -21,6 +21,7 @@ pub(super) fn of_sweep(analysis: &Analysis) -> Vec<String> {
     details.extend(early_terminate(spec, history));
     details.extend(extensions(history));
     details.extend(imports(spec, history, ranking.best()));
+    details.extend(processors(history));
     details.extend(scripts(history));
     details.extend(tags(history));
     if spec.ranks || !ranking.placed.is_empty() {
@@ -54,9 +55,23 @@ pub fn hopeless(history: &History) -> Option<String> {
     })
 }
 
+/// That the hosts have several kinds of processors, if they do.
+pub fn processors(history: &History) -> Option<String> {
+    let kinds = history.processors();
+    let kind =
+        |(kind, hosts): (&&str, &Vec<&str>)| format!("{} ({})", format::clean(kind), format::clean(&hosts.join(", ")));
+    let list = kinds.iter().map(kind).collect::<Vec<_>>().join("; ");
+    (kinds.len() > 1).then(|| {
+        format!("The same trial may differ in its last bits, because hosts have different instruction sets: {list}.")
+    })
+}
+
 /// The extensions of the sweep, one sentence each.
 pub fn extensions(history: &History) -> impl Iterator<Item = String> {
     history.extensions.iter().map(|extension| {
+        if let Some(stage) = &extension.stage {
+            return stages::sentence(extension, stage);
+        }
         let trials = match extension.trials {
             (None, None) => String::new(),
             (from, to) => {

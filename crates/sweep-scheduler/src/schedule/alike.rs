@@ -33,7 +33,7 @@ impl Scheduler {
         let took = now.since.saturating_sub(self.slots[id.0].assigned);
         let outlives = |other: &super::Slot| {
             let runs = now.since.saturating_sub(other.assigned);
-            matches!(other.state, State::Training { .. }) && runs > took.mul_f64(OUTLIVED) + MARGIN
+            matches!(&other.state, State::Training { .. }) && runs > took.mul_f64(OUTLIVED) + MARGIN
         };
         if self.gists.contains(&gist) && !self.slots.iter().any(outlives) {
             self.hopeless = Some(error);

@@ -4,7 +4,7 @@
 //! with each other, and how early (`sweep_core::budget`). A trial begins only if it fits into what is left. When the
 //! budget is used up, what still runs is saved and ends, and its best epoch counts.
 
-use super::messages::{Action, Now, SlotId};
+use super::messages::{Action, Now};
 use super::scheduler::Scheduler;
 use super::slots::Slot;
 use sweep_core::budget::{self, ETA, Purchase};
@@ -140,7 +140,7 @@ impl Scheduler {
         for id in waiting {
             self.end_unwanted(now, id, actions);
         }
-        for id in (0..self.slots.len()).map(SlotId) {
+        for id in self.slots.ids() {
             if self.slots[id.0].attempt().is_some() {
                 self.leave_slot(now, id, actions);
             }

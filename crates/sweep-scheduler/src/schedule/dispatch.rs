@@ -32,11 +32,9 @@ impl Scheduler {
             self.hand_out(now, actions);
             self.clear_kept(now, actions);
         }
-        for id in (0..self.slots.len()).map(SlotId) {
-            if self.slots[id.0].state == State::Ready
-                && (self.mode != Mode::Running || self.is_complete() || self.is_in_the_way(id))
-            {
-                self.slots[id.0].state = State::Ending;
+        for id in self.slots.ready().iter().copied().collect::<Vec<_>>() {
+            if self.mode != Mode::Running || self.is_complete() || self.is_in_the_way(id) {
+                self.slots.turn(id, State::Ending);
                 actions.push(Action::End(id));
             }
         }
@@ -53,11 +51,8 @@ impl Scheduler {
                 self.kept = None;
             }
         }
-        let is_ready = |id: &SlotId| {
-            let slot = &self.slots[id.0];
-            slot.state == State::Ready && slot.absent.is_none() && !self.must_leave(*id)
-        };
-        let mut ready: Vec<SlotId> = (0..self.slots.len()).map(SlotId).filter(is_ready).collect();
+        let is_usable = |id: &SlotId| self.slots[id.0].absent.is_none() && !self.must_leave(*id);
+        let mut ready: Vec<SlotId> = self.slots.ready().iter().copied().filter(is_usable).collect();
         for id in self.due(now) {
             // No trainer is ready, but a trial that ran out of memory can make others leave.
             if ready.is_empty() && !self.history.trial(id).is_some_and(|trial| trial.crowded) {
@@ -96,9 +91,9 @@ impl Scheduler {
         let place = in_journal.as_ref().map(|_| self.next_place()).filter(|place| *place != attempt.trial);
         let place = place.map(|place| place.0);
         self.record(actions, Entry::Started { at: now.unix, attempt, slot, settings: in_journal, seed, place });
+        self.slots.turn(id, State::Training { attempt, progress: Progress::default() });
         let slot = &mut self.slots[id.0];
-        (slot.state, slot.taken_over) = (State::Training { attempt, progress: Progress::default() }, false);
-        (slot.heard, slot.assigned) = (now.since, now.since);
+        (slot.taken_over, slot.heard, slot.assigned) = (false, now.since, now.since);
         let left = if slot.is_pure(&shape) { 0 } else { slot.used.memory };
         slot.used = Use { shape: Some(shape), left, memory: slot.used.memory, ..Use::default() };
         let place = slot.place;
@@ -114,22 +109,22 @@ impl Scheduler {
             return false;
         }
         if trial.alone {
-            let others = self.on(slot.place).filter(|other| *other != id);
+            let mut others = self.slots.on(slot.place).iter().filter(|other| **other != id);
             let fresh = if trial.crowded { slot.used.shape.is_none() } else { slot.is_pure(&trial.shape) };
-            return fresh && others.into_iter().all(|other| self.slots[other.0].is_still());
+            return fresh && others.all(|other| self.slots[other.0].is_still());
         }
         self.load(slot.place, id).takes(self.occupant(&trial.shape, slot.used.memory, trial.crowded))
     }
 
     /// Returns the slots of a device.
-    pub(super) fn on(&self, place: usize) -> impl Iterator<Item = SlotId> {
-        (0..self.slots.len()).filter(move |slot| self.slots[*slot].place == place).map(SlotId)
+    fn on(&self, place: usize) -> impl Iterator<Item = &Slot> {
+        self.slots.on(place).iter().map(|id| &self.slots[id.0])
     }
 
     /// Returns the state of a device as seen by a trial that joins it on slot `except`.
     fn load(&self, place: usize, except: SlotId) -> DeviceLoad<'_> {
         let mut load = DeviceLoad::default();
-        for slot in self.on(place).map(|id| &self.slots[id.0]) {
+        for slot in self.on(place) {
             (load.auto, load.room) = (slot.auto, slot.room);
             if let Some(attempt) = slot.attempt() {
                 let crowded = self.history.trial(attempt.trial).is_some_and(|trial| trial.crowded);
@@ -155,13 +150,13 @@ impl Scheduler {
 
     /// Returns the number of trials on a device.
     pub(super) fn together(&self, place: usize) -> u32 {
-        self.on(place).filter(|id| self.slots[id.0].attempt().is_some()).count() as u32
+        self.on(place).filter(|slot| slot.attempt().is_some()).count() as u32
     }
 
     /// Records that a trial has joined or left a device.
     pub(super) fn unsettle(&mut self, place: usize) {
-        for slot in self.slots.iter_mut().filter(|slot| slot.place == place) {
-            slot.used.steady = false;
+        for id in self.slots.on(place).to_vec() {
+            self.slots[id.0].used.steady = false;
         }
     }
 
@@ -171,10 +166,10 @@ impl Scheduler {
         let taken = self.together(place) > 0;
         let gives_way = self.config.saves && self.load(place, SlotId(0)).gives_way();
         let mut fit = 0;
-        for id in self.on(place).collect::<Vec<_>>() {
+        for id in self.slots.on(place).to_vec() {
             let slot = &self.slots[id.0];
             let is_fit = slot.used.shape.is_none();
-            match slot.state {
+            match &slot.state {
                 State::Training { .. } if gives_way => self.leave_slot(now, id, actions),
                 State::Ready | State::Starting => {
                     fit += u32::from(is_fit);
@@ -191,14 +186,13 @@ impl Scheduler {
     pub(super) fn leave_slot(&mut self, now: Now, id: SlotId, actions: &mut Vec<Action>) {
         // A program is killed by the agent first, after its own time.
         let deadline = now.since + PAUSE_LIMIT.max(self.config.stop_grace + PAUSE_LIMIT / 2);
-        let slot = &mut self.slots[id.0];
-        match slot.state {
+        match self.slots[id.0].state {
             State::Training { attempt, .. } => {
-                slot.state = State::Pausing { attempt, deadline };
+                self.slots.turn(id, State::Pausing { attempt, deadline });
                 actions.push(Action::Pause { slot: id, attempt });
             }
             State::Starting | State::Ready => {
-                slot.state = State::Ending;
+                self.slots.turn(id, State::Ending);
                 actions.push(Action::End(id));
             }
             _ => {}
@@ -214,24 +208,23 @@ impl Scheduler {
     /// because no trial was assigned to this one.
     fn is_in_the_way(&self, id: SlotId) -> bool {
         let slot = &self.slots[id.0];
-        let shares = || self.on(slot.place).any(|other| other != id && !self.slots[other.0].is_still());
+        let shares = || self.slots.on(slot.place).iter().any(|other| *other != id && !self.slots[other.0].is_still());
         self.must_leave(id) || (slot.auto && self.kept.is_none_or(|(_, place)| place != slot.place) && shares())
     }
 
     fn start_trainers(&mut self, now: Now, actions: &mut Vec<Action>) {
-        let on_hand = |slot: &&Slot| matches!(slot.state, State::Starting | State::Ready);
-        let on_hand = self.slots.iter().filter(on_hand).count() as u64;
+        let on_hand = (self.slots.starting().len() + self.slots.ready().len()) as u64;
         let mut wanted = self.work().unwrap_or(u64::MAX).saturating_sub(on_hand);
-        for id in (0..self.slots.len()).map(SlotId) {
+        for id in self.slots.empty().iter().copied().collect::<Vec<_>>() {
             let slot = &self.slots[id.0];
             // Existing idle trainers are not suitable for a trial with a reserved device.
             let is_wanted = wanted > 0 || self.kept.is_some_and(|(_, place)| place == slot.place);
-            let is_free = slot.state == State::Empty && slot.held.is_none() && slot.absent.is_none();
+            let is_free = slot.held.is_none() && slot.absent.is_none();
             let is_usable = is_free && !self.is_given_back(id);
             if is_wanted && is_usable && self.has_use_for(id) {
+                self.slots.turn(id, State::Starting);
                 let slot = &mut self.slots[id.0];
-                (slot.state, slot.used) = (State::Starting, Use::default());
-                (slot.heard, slot.assigned) = (now.since, now.since);
+                (slot.used, slot.heard, slot.assigned) = (Use::default(), now.since, now.since);
                 actions.push(Action::Start(id));
                 wanted = wanted.saturating_sub(1);
             }
@@ -242,7 +235,7 @@ impl Scheduler {
     /// device.
     fn has_use_for(&mut self, id: SlotId) -> bool {
         let (place, auto) = (self.slots[id.0].place, self.slots[id.0].auto);
-        let is_alone = self.on(place).all(|other| self.slots[other.0].is_still());
+        let is_alone = self.on(place).all(Slot::is_still);
         if is_alone || self.kept.is_some_and(|(_, kept)| kept == place) {
             return is_alone;
         }
@@ -254,8 +247,8 @@ impl Scheduler {
         let shape = next.as_ref().map_or("", |next| &next.shape);
         let mut load = self.load(place, id);
         // Ready and starting trainers will get trials like the next one.
-        for slot in self.on(place).map(|id| &self.slots[id.0]) {
-            if matches!(slot.state, State::Starting | State::Ready) {
+        for slot in self.on(place) {
+            if matches!(&slot.state, State::Starting | State::Ready) {
                 load.trials.push(self.occupant(shape, slot.used.memory, false));
                 load.idle -= slot.used.memory;
             }
@@ -271,8 +264,8 @@ impl Scheduler {
             None => (self.drawn.clone().filter(|_| self.drawn_id() == Some(id))?, 1, false),
         };
         let shape = (self.config.shape.0)(&settings);
-        let auto = || self.slots.iter().any(|slot| slot.auto);
-        let alone = crowded || (auto() && self.history.shapes.get(&shape).is_none_or(|shape| shape.memory.is_none()));
+        let alone = crowded
+            || (self.slots.has_auto() && self.history.shapes.get(&shape).is_none_or(|shape| shape.memory.is_none()));
         Some(Candidate { attempt: Attempt { trial: id, number }, settings, shape, crowded, alone })
     }
 

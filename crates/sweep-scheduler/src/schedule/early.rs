@@ -48,8 +48,7 @@ impl Scheduler {
     /// Resolves the parked trials once no trial is running and none can be assigned. No other trial can arrive, so the
     /// best of them continue. If none does, all of them end.
     pub(super) fn close(&mut self, now: Now, actions: &mut Vec<Action>) {
-        let under_way = self.slots.iter().any(|slot| slot.attempt().is_some());
-        if self.parked.is_empty() || under_way || self.work() != Some(0) {
+        if self.parked.is_empty() || self.slots.are_busy() || self.work() != Some(0) {
             return;
         }
         self.promote(Moment::Closed);

@@ -46,14 +46,10 @@ impl Scheduler {
         if !self.has_work() {
             return;
         }
-        for id in (0..self.slots.len()).map(SlotId) {
+        for id in self.slots.empty().union(self.slots.ready()).copied().collect::<Vec<_>>() {
             let slot = &self.slots[id.0];
-            let needed = self.longest.checkpoint
-                + match slot.state {
-                    State::Empty => self.longest.start,
-                    State::Ready => Duration::ZERO,
-                    _ => continue,
-                };
+            let needed =
+                self.longest.checkpoint + if slot.state == State::Empty { self.longest.start } else { Duration::ZERO };
             let Some(Ends { at, whole, is_near: false }) = slot.ends else { continue };
             let left = at.saturating_sub(now.since);
             if needed <= left || needed > whole || slot.leaving || slot.absent.is_some() {

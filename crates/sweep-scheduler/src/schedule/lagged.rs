@@ -10,7 +10,7 @@ use proptest::prelude::*;
 use rand::RngExt;
 use rand_distr::{Distribution, LogNormal};
 
-use super::{Action, Config, Event, Now, Scheduler, Shapes, Slot, SlotId, TrialSource};
+use super::{Action, Config, Event, Now, Scheduler, Shapes, Slot, SlotEvent, SlotId, TrialSource};
 use crate::search::{self, Search};
 use sweep_core::history::{Entry, History};
 use sweep_core::protocol::{self, FromTrainer};
@@ -136,7 +136,7 @@ fn run(spec: &Spec, history: History, chance: Chance) -> Left {
         let Reverse((when, slot, due)) = agenda.pop().expect("time goes on");
         now = when;
         let id = SlotId(slot);
-        let said = |message| Event::Said { slot: id, message };
+        let said = |message| Event::On(id, SlotEvent::Said(message));
         actions = match due {
             Due::Tick => {
                 agenda.push(Reverse((now + 1000, 0, Due::Tick)));
@@ -146,9 +146,8 @@ fn run(spec: &Spec, history: History, chance: Chance) -> Left {
                 let (device, backend) = ("cpu".into(), "x".into());
                 scheduler.on_event(at(now), said(FromTrainer::Ready { protocol: protocol::VERSION, device, backend }))
             }
-            Due::Crashes => {
-                scheduler.on_event(at(now), Event::Gone { slot: id, how: "crashed".into(), out_of_memory: false })
-            }
+            Due::Crashes => scheduler
+                .on_event(at(now), Event::On(id, SlotEvent::Gone { how: "crashed".into(), out_of_memory: false })),
             Due::Ends(attempt) => {
                 let trial = scheduler.history().trial(attempt.trial).expect("it was begun");
                 let loss = value(&trial.settings) + luck(trial.repeat);

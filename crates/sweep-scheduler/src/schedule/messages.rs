@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::slots::Slot;
 use sweep_core::group::Group;
-use sweep_core::history::Entry;
+use sweep_core::history::{Entry, Machine};
 use sweep_core::protocol::FromTrainer;
 use sweep_core::steering::Asked;
 use sweep_core::trial::{Attempt, EpochMetrics, Others, Outcome, Settings, TrialId};
@@ -29,43 +29,14 @@ pub struct Now {
 /// Something that happened.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Event {
-    /// A slot's trainer sent a message.
-    Said {
-        /// The slot of the trainer.
-        slot: SlotId,
-        message: FromTrainer,
-    },
-    /// A program on a slot did something, by what it wrote or by how it ended.
-    Program {
-        slot: SlotId,
-        /// What it did.
-        message: FromProgram,
-    },
-    /// An attempt cannot be handed to its slot's trainer. Another try would not change that.
-    Unstartable {
-        /// The slot of the trainer.
-        slot: SlotId,
-        attempt: Attempt,
-        /// The reason.
-        error: String,
-    },
-    /// A slot's trainer has exited, or could not be started.
-    Gone {
-        /// The slot of the trainer.
-        slot: SlotId,
-        /// How the trainer ended: `was ended by signal 9 (SIGKILL)`
-        how: String,
-        /// Whether the kernel killed the trainer for lack of memory.
-        out_of_memory: bool,
-    },
-    /// The condition of a slot's device has changed.
-    Device { slot: SlotId, condition: Condition },
+    /// Something happened on a slot.
+    On(SlotId, SlotEvent),
     /// The agent of another host is there, for the first time or anew.
     Joined {
         /// Name of the host.
         node: String,
-        /// What it said of its machine, in one line.
-        about: String,
+        /// What it said of its machine.
+        machine: Machine,
         /// Its slots.
         slots: Vec<Joining>,
     },
@@ -114,6 +85,88 @@ pub enum Event {
     Interrupt,
     /// Time has passed.
     Tick,
+}
+
+/// Something that happened on a slot. Agents on other hosts send it as it is.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum SlotEvent {
+    /// The trainer sent a message.
+    Said(FromTrainer),
+    /// A program did something, by what it wrote or by how it ended.
+    Program(FromProgram),
+    /// An attempt cannot be handed to the trainer. Another try would not change that.
+    Unstartable {
+        attempt: Attempt,
+        /// The reason.
+        error: String,
+    },
+    /// The trainer has exited, or could not be started.
+    Gone {
+        /// How the trainer ended: `was ended by signal 9 (SIGKILL)`
+        how: String,
+        /// Whether the kernel killed the trainer for lack of memory.
+        out_of_memory: bool,
+    },
+    /// The condition of the device has changed.
+    Device(Condition),
+}
+
+impl SlotEvent {
+    /// Returns the attempt that it is about.
+    pub fn attempt(&self) -> Option<Attempt> {
+        use FromTrainer as T;
+        match self {
+            SlotEvent::Said(message) => match message {
+                T::Began { attempt, .. }
+                | T::Progress { attempt, .. }
+                | T::Epoch { attempt, .. }
+                | T::Saved { attempt, .. }
+                | T::Measured { attempt, .. }
+                | T::Paused { attempt }
+                | T::Unwritable { attempt, .. }
+                | T::Ended { attempt, .. } => Some(*attempt),
+                T::Ready { .. } | T::Unusable { .. } => None,
+            },
+            SlotEvent::Program(message) => match message {
+                FromProgram::Started { attempt, .. }
+                | FromProgram::Warned { attempt, .. }
+                | FromProgram::Began { attempt, .. }
+                | FromProgram::Epoch { attempt, .. }
+                | FromProgram::Paused { attempt, .. }
+                | FromProgram::Failed { attempt, .. }
+                | FromProgram::Ended { attempt, .. } => Some(*attempt),
+                FromProgram::Ready { .. } => None,
+            },
+            SlotEvent::Unstartable { attempt, .. } => Some(*attempt),
+            SlotEvent::Gone { .. } | SlotEvent::Device(_) => None,
+        }
+    }
+
+    /// Whether a newer event of the same slot says all that this one says.
+    pub fn is_progress(&self) -> bool {
+        matches!(self, SlotEvent::Said(FromTrainer::Progress { .. }))
+    }
+
+    /// Whether the slot's trainer or program can take an attempt.
+    pub fn is_ready(&self) -> bool {
+        matches!(self, SlotEvent::Said(FromTrainer::Ready { .. }) | SlotEvent::Program(FromProgram::Ready { .. }))
+    }
+
+    /// Whether the attempt has left its slot.
+    pub fn is_last(&self) -> bool {
+        matches!(
+            self,
+            SlotEvent::Said(FromTrainer::Paused { .. })
+                | SlotEvent::Program(FromProgram::Paused { .. })
+                | SlotEvent::Unstartable { .. }
+        ) || self.is_end()
+    }
+
+    /// Whether the trial is over for its trainer or program.
+    pub fn is_end(&self) -> bool {
+        matches!(self, SlotEvent::Said(FromTrainer::Ended { .. }) | SlotEvent::Program(FromProgram::Ended { .. }))
+    }
 }
 
 /// A slot of another host that joins.

@@ -29,6 +29,6 @@ mod usage;
 mod why;
 
 pub use config::{Config, Shapes, TrialSource};
-pub use messages::{Action, Condition, Event, FromProgram, Joining, Left, Leftover, Now, SlotId};
+pub use messages::{Action, Condition, Event, FromProgram, Joining, Left, Leftover, Now, SlotEvent, SlotId};
 pub use scheduler::Scheduler;
 pub use slots::{Absence, Ends, Progress, Slot, State, Use};

@@ -10,7 +10,7 @@ use std::time::Duration;
 use super::messages::{Action, Joining, Now, SlotId};
 use super::scheduler::{Mode, Scheduler};
 use super::slots::{Absence, Slot, State, Use};
-use sweep_core::history::{Entry, History, NodeChange, Status};
+use sweep_core::history::{Entry, History, Machine, NodeChange, Status};
 use sweep_core::steering::Request;
 use sweep_core::trial::{Attempt, TrialId};
 
@@ -33,20 +33,20 @@ impl Scheduler {
         &mut self,
         now: Now,
         node: &str,
-        about: String,
+        machine: Machine,
         slots: Vec<Joining>,
         actions: &mut Vec<Action>,
     ) {
         self.forget(now, node, "a new agent was started on its host", Gone::Surely, actions);
         let names = slots.iter().map(|joining| joining.slot.name.clone()).collect();
-        let what = NodeChange::Joined { slots: names, about };
+        let what = NodeChange::Joined { slots: names, machine };
         self.record(actions, Entry::Node { at: now.unix, node: node.to_owned(), what });
-        let base = self.slots.iter().map(|slot| slot.place + 1).max().unwrap_or(0);
+        let base = self.slots.next_place();
         for Joining { slot, has_trainer, attempt } in slots {
-            let id = self.seat(Slot { place: base + slot.place, node: Some(node.to_owned()), ..slot });
+            let id = self.slots.seat(Slot { place: base + slot.place, node: Some(node.to_owned()), ..slot });
+            self.slots.turn(id, if has_trainer { State::Starting } else { State::Empty });
             let slot = &mut self.slots[id.0];
             (slot.heard, slot.assigned) = (now.since, now.since);
-            slot.state = if has_trainer { State::Starting } else { State::Empty };
             if let (name, held @ Some(_)) = (slot.name.clone(), slot.held.clone()) {
                 self.record(actions, Entry::Device { at: now.unix, slot: name, held });
             }
@@ -64,21 +64,6 @@ impl Scheduler {
         }
     }
 
-    /// Finds the place of a slot in the list: its own if it was there before, or else a new one.
-    fn seat(&mut self, slot: Slot) -> SlotId {
-        let is_same = |old: &Slot| old.node == slot.node && old.identity == slot.identity;
-        match self.slots.iter().position(is_same) {
-            Some(at) => {
-                self.slots[at] = slot;
-                SlotId(at)
-            }
-            None => {
-                self.slots.push(slot);
-                SlotId(self.slots.len() - 1)
-            }
-        }
-    }
-
     /// Takes over an attempt that runs on a host that joins, if it is the trial's newest and the trial still needs it.
     fn take_over(&mut self, now: Now, id: SlotId, attempt: Attempt, actions: &mut Vec<Action>) {
         let trial = attempt.trial;
@@ -89,12 +74,12 @@ impl Scheduler {
             self.parked.remove(&trial);
             self.record(actions, Entry::Kept { at: now.unix, attempt });
             let shape = self.history.trial(trial).map(|record| (self.config.shape.0)(&record.settings));
+            self.slots.turn(id, State::Training { attempt, progress: Default::default() });
             let slot = &mut self.slots[id.0];
-            slot.state = State::Training { attempt, progress: Default::default() };
             slot.used = Use { shape, ..Use::default() };
             slot.taken_over = true;
         } else {
-            self.slots[id.0].state = State::Ending;
+            self.slots.turn(id, State::Ending);
             actions.push(Action::Kill(id));
         }
     }
@@ -115,8 +100,9 @@ impl Scheduler {
         if !self.belongs(&node) {
             return;
         }
-        for slot in self.slots.iter_mut().filter(|slot| slot.is_on(&node) && !slot.is_out()) {
-            slot.absent = Some(Absence { until, why: why.clone() });
+        for id in self.slots.of_node(&node).to_vec() {
+            let slot = &mut self.slots[id.0];
+            slot.absent = (!slot.is_out()).then(|| Absence { until, why: why.clone() });
         }
         self.record(
             actions,
@@ -130,10 +116,12 @@ impl Scheduler {
 
     /// Uses a host again that was silent, and from which nothing was lost.
     pub(super) fn on_back(&mut self, now: Now, node: String, actions: &mut Vec<Action>) {
-        if !self.slots.iter().any(|slot| slot.is_on(&node) && slot.absent.is_some()) {
+        let own = self.slots.of_node(&node).to_vec();
+        if own.iter().all(|id| self.slots[id.0].absent.is_none()) {
             return;
         }
-        for slot in self.slots.iter_mut().filter(|slot| slot.is_on(&node)) {
+        for id in own {
+            let slot = &mut self.slots[id.0];
             (slot.absent, slot.heard) = (None, now.since);
         }
         self.record(actions, Entry::Node { at: now.unix, node, what: NodeChange::Back });
@@ -164,7 +152,7 @@ impl Scheduler {
         if !self.belongs(node) {
             return;
         }
-        for id in (0..self.slots.len()).map(SlotId).filter(|id| self.slots[id.0].is_on(node)).collect::<Vec<_>>() {
+        for id in self.slots.of_node(node).to_vec() {
             if let Some(attempt) = self.slots[id.0].attempt() {
                 if self.mode == Mode::Running || gone == Gone::Surely {
                     let unsaved = Some(format!("{node}: {why}"));
@@ -177,7 +165,7 @@ impl Scheduler {
             }
             let slot = &mut self.slots[id.0];
             (slot.absent, slot.leaving) = (None, false);
-            slot.state = State::Out { reason: format!("{node}: {why}") };
+            self.slots.turn(id, State::Out { reason: format!("{node}: {why}") });
         }
         let what = NodeChange::Left { why: why.to_owned() };
         self.record(actions, Entry::Node { at: now.unix, node: node.to_owned(), what });
@@ -196,7 +184,7 @@ impl Scheduler {
             let names = if names.is_empty() { "no other host".to_owned() } else { names.join(", ") };
             return (None, vec![format!("{node} does not train for this sweep; {names} does")]);
         }
-        let running = self.slots.iter().filter(|slot| slot.is_on(&node) && slot.attempt().is_some()).count();
+        let running = self.slots.of_node(&node).iter().filter(|id| self.slots[id.0].attempt().is_some()).count();
         let said = match running {
             0 => format!("{node} leaves; nothing runs there"),
             1 => format!("1 trial on {node} is asked to save; then {node} leaves"),
@@ -207,7 +195,7 @@ impl Scheduler {
 
     /// Makes the trials of a host leave it.
     pub(super) fn give_back(&mut self, now: Now, node: &str, actions: &mut Vec<Action>) {
-        for id in (0..self.slots.len()).map(SlotId).filter(|id| self.slots[id.0].is_on(node)).collect::<Vec<_>>() {
+        for id in self.slots.of_node(node).to_vec() {
             self.slots[id.0].leaving = true;
             self.leave_slot(now, id, actions);
         }

@@ -19,6 +19,6 @@ impl Scheduler {
 
     /// Returns whether every trial so far has ended and none can be assigned.
     pub(super) fn is_at_rest(&self) -> bool {
-        !self.has_work() && self.parked.is_empty() && self.slots.iter().all(|slot| slot.attempt().is_none())
+        !self.has_work() && self.parked.is_empty() && !self.slots.are_busy()
     }
 }

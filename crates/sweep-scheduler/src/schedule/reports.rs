@@ -27,11 +27,11 @@ impl Scheduler {
                          same build",
                         protocol::VERSION
                     );
-                    self.slots[id.0].state = State::Out { reason };
+                    self.slots.turn(id, State::Out { reason });
                     actions.push(Action::End(id));
                 }
             }
-            FromTrainer::Unusable { reason } => self.slots[id.0].state = State::Out { reason },
+            FromTrainer::Unusable { reason } => self.slots.turn(id, State::Out { reason }),
             FromTrainer::Began {
                 attempt,
                 from_epoch,
@@ -55,9 +55,7 @@ impl Scheduler {
                 self.record_said(now, id, entry, actions);
             }
             FromTrainer::Progress { attempt, epoch, step, steps } if is_current(&attempt) => {
-                if let State::Training { progress, .. } = &mut self.slots[id.0].state {
-                    *progress = Progress { epoch, step, steps };
-                }
+                self.slots[id.0].advance(Progress { epoch, step, steps });
             }
             FromTrainer::Epoch { attempt, metrics, others } if is_current(&attempt) => {
                 if self.is_known(id, attempt, metrics.epoch) {
@@ -142,8 +140,9 @@ impl Scheduler {
 
     pub(super) fn ready(&mut self, now: Now, id: SlotId, device: String, backend: String, actions: &mut Vec<Action>) {
         self.has_started(now, id);
+        self.slots.turn(id, State::Ready);
         let slot = &mut self.slots[id.0];
-        (slot.device, slot.state, slot.false_starts) = (device, State::Ready, 0);
+        (slot.device, slot.false_starts) = (device, 0);
         if self.history.backends.last() != Some(&backend) {
             let slot = slot.name.clone();
             self.record(actions, Entry::Backend { at: now.unix, slot, backend });
@@ -152,7 +151,7 @@ impl Scheduler {
 
     fn paused(&mut self, now: Now, id: SlotId, attempt: Attempt, unsaved: Option<String>, actions: &mut Vec<Action>) {
         self.record(actions, Entry::Paused { at: now.unix, attempt, unsaved, later: false, signal: None });
-        self.slots[id.0].state = State::Ready;
+        self.slots.turn(id, State::Ready);
         self.settle(now, attempt.trial, std::time::Duration::ZERO, actions);
     }
 
@@ -171,7 +170,7 @@ impl Scheduler {
             let delay = FIRST_DELAY * (1 << postponed.min(MOST_DOUBLINGS));
             self.settle(now, attempt.trial, now.since + delay, actions);
         }
-        self.slots[id.0].state = State::Ready;
+        self.slots.turn(id, State::Ready);
     }
 
     /// Ends the attempt on a slot, whose trainer stays.
@@ -189,12 +188,13 @@ impl Scheduler {
             _ => {
                 let is_mute = !self.config.saves && matches!(outcome, Outcome::Failed { .. });
                 self.without_metric = if is_mute { self.without_metric + 1 } else { 0 };
-                let place = self.slots[id.0].place;
-                self.slots.iter_mut().filter(|slot| slot.place == place).for_each(|slot| slot.lost.clear());
+                for other in self.slots.on(self.slots[id.0].place).to_vec() {
+                    self.slots[other.0].lost.clear();
+                }
                 self.end(now, attempt, outcome, actions);
             }
         }
-        self.slots[id.0].state = State::Ready;
+        self.slots.turn(id, State::Ready);
     }
 
     /// Records what a trainer reported. A report that cannot be true is not recorded, and its trainer is no longer
@@ -208,7 +208,7 @@ impl Scheduler {
             Err(nonsense) => {
                 let error = format!("the trainer sent an invalid message: {nonsense}");
                 self.lose(now, id, Outcome::Failed { error }, actions);
-                self.slots[id.0].state = State::Ending;
+                self.slots.turn(id, State::Ending);
                 actions.push(Action::Kill(id));
             }
         }

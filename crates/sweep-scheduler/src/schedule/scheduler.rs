@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::config::{Config, TrialSource};
 use super::ends::Longest;
 use super::keep::Keep;
-use super::messages::{Action, Condition, Event, Leftover, Now, SlotId};
+use super::messages::{Action, Condition, Event, Leftover, Now, SlotEvent, SlotId};
 use super::silence;
-use super::slots::{Slot, State};
+use super::slots::{Slot, Slots, State};
 use sweep_core::history::{Entry, History};
 use sweep_core::stop::Standings;
 use sweep_core::trial::{Attempt, Outcome, Settings, TrialId};
@@ -19,6 +19,9 @@ pub(super) const PAUSE_LIMIT: Duration = Duration::from_secs(60);
 
 /// Number of consecutive trainers that may exit before they are ready; then their slot is given up.
 const FALSE_STARTS: u32 = 3;
+
+/// Time between two looks at all slots. What is found there is due after a minute or so.
+const LOOK: Duration = Duration::from_secs(1);
 
 /// Delay before a lost trial's second attempt. It doubles with each further loss.
 pub(super) const FIRST_DELAY: Duration = Duration::from_millis(500);
@@ -42,7 +45,7 @@ pub struct Scheduler {
     pub(super) config: Config,
     pub(super) source: Box<dyn TrialSource>,
     pub(super) history: History,
-    pub(super) slots: Vec<Slot>,
+    pub(super) slots: Slots,
     /// Begun trials that will continue, each with the earliest time for it.
     pub(super) waiting: BTreeMap<TrialId, Duration>,
     /// Begun trials that continue only if others show that they are worth it.
@@ -57,6 +60,8 @@ pub struct Scheduler {
     pub(super) mode: Mode,
     /// Time of the last tick.
     pub(super) ticked: Duration,
+    /// When all slots were last looked at.
+    pub(super) looked: Duration,
     /// Number of failed trials in this run, and the last error. `None` once a trial has ended without an error.
     pub(super) failed: Option<(u32, String)>,
     /// Number of programs in a row that failed without a crash.
@@ -111,6 +116,11 @@ impl Scheduler {
         &self.slots
     }
 
+    /// Returns the slots of another host.
+    pub fn slots_of(&self, node: &str) -> &[SlotId] {
+        self.slots.of_node(node)
+    }
+
     /// Returns the total number of trials. `None` if there is no end.
     pub fn total(&self) -> Option<u64> {
         self.config.total
@@ -155,23 +165,9 @@ impl Scheduler {
     /// Takes in an event. [`Scheduler::conclude`] must follow, for one event or for several of the same moment.
     pub fn take(&mut self, now: Now, event: Event, actions: &mut Vec<Action>) {
         match event {
-            Event::Said { slot, message } => {
-                self.slots[slot.0].heard = now.since;
-                self.on_said(now, slot, message, actions);
-            }
-            Event::Program { slot, message } => {
-                self.slots[slot.0].heard = now.since;
-                self.on_program(now, slot, message, actions);
-            }
-            Event::Unstartable { slot, attempt, error } => {
-                if self.slots[slot.0].attempt() == Some(attempt) {
-                    self.end_on(now, slot, attempt, Outcome::Failed { error }, actions);
-                }
-            }
-            Event::Gone { slot, how, out_of_memory } => self.on_gone(now, slot, how, out_of_memory, actions),
-            Event::Device { slot, condition } => self.on_device(now, slot, condition, actions),
+            Event::On(slot, event) => self.on_slot(now, slot, event, actions),
             Event::Sight { slot, memory, room, joules } => self.on_sight(now, slot, (memory, room), joules, actions),
-            Event::Joined { node, about, slots } => self.on_joined(now, &node, about, slots, actions),
+            Event::Joined { node, machine, slots } => self.on_joined(now, &node, machine, slots, actions),
             Event::Silent { node, until, why } => self.on_silent(now, node, until, why, actions),
             Event::Back { node } => self.on_back(now, node, actions),
             Event::Leaving { node } => self.give_back(now, &node, actions),
@@ -183,7 +179,27 @@ impl Scheduler {
         }
     }
 
-    /// Decides what the slots do next. It looks at all of them, so with thousands it costs more than an event.
+    fn on_slot(&mut self, now: Now, slot: SlotId, event: SlotEvent, actions: &mut Vec<Action>) {
+        match event {
+            SlotEvent::Said(message) => {
+                self.slots[slot.0].heard = now.since;
+                self.on_said(now, slot, message, actions);
+            }
+            SlotEvent::Program(message) => {
+                self.slots[slot.0].heard = now.since;
+                self.on_program(now, slot, message, actions);
+            }
+            SlotEvent::Unstartable { attempt, error } => {
+                if self.slots[slot.0].attempt() == Some(attempt) {
+                    self.end_on(now, slot, attempt, Outcome::Failed { error }, actions);
+                }
+            }
+            SlotEvent::Gone { how, out_of_memory } => self.on_gone(now, slot, how, out_of_memory, actions),
+            SlotEvent::Device(condition) => self.on_device(now, slot, condition, actions),
+        }
+    }
+
+    /// Decides what the slots do next that have no trial.
     pub fn conclude(&mut self, now: Now, actions: &mut Vec<Action>) {
         self.give_up_hope(now, actions);
         self.fill(now, actions);
@@ -214,26 +230,23 @@ impl Scheduler {
             self.waiting.insert(attempt.trial, Duration::ZERO);
         }
         let slot = &mut self.slots[id.0];
-        match slot.state {
+        match &slot.state {
             State::Out { .. } => {}
-            State::Starting => {
-                slot.false_starts += 1;
-                slot.state = if slot.false_starts < FALSE_STARTS {
-                    State::Empty
-                } else {
-                    State::Out {
-                        reason: format!("its trainer {how} before it was ready, {FALSE_STARTS} times in a row"),
-                    }
-                };
+            State::Starting if slot.false_starts + 1 == FALSE_STARTS => {
+                let reason = format!("its trainer {how} before it was ready, {FALSE_STARTS} times in a row");
+                self.slots.turn(id, State::Out { reason });
             }
-            _ => slot.state = State::Empty,
+            state => {
+                slot.false_starts += u32::from(*state == State::Starting);
+                self.slots.turn(id, State::Empty);
+            }
         }
         let Slot { place, lost, .. } = &self.slots[id.0];
         let (place, lost) = (*place, lost.clone());
         if lost.len() >= LOST_IN_A_ROW && self.slots.iter().any(|slot| slot.place != place && !slot.is_out()) {
             let trials: Vec<String> = lost.iter().map(ToString::to_string).collect();
             let reason = format!("trials {} were lost on it one after another", trials.join(", "));
-            for id in self.on(place).collect::<Vec<_>>() {
+            for id in self.slots.on(place).to_vec() {
                 self.on_device(now, id, Condition::Broken(reason.clone()), actions);
             }
         }
@@ -248,8 +261,11 @@ impl Scheduler {
         }
         let faults = self.history.trial(attempt.trial).map_or(0, |trial| trial.faults);
         let place = self.slots[id.0].place;
-        for slot in self.slots.iter_mut().filter(|slot| slot.place == place && !slot.lost.contains(&attempt.trial)) {
-            slot.lost.push(attempt.trial);
+        for other in self.slots.on(place).to_vec() {
+            let lost = &mut self.slots[other.0].lost;
+            if !lost.contains(&attempt.trial) {
+                lost.push(attempt.trial);
+            }
         }
         if faults >= self.config.retries {
             if let Outcome::Failed { error } = &mut outcome
@@ -275,7 +291,7 @@ impl Scheduler {
                 Some(reason)
             }
             Condition::Broken(reason) => {
-                if matches!(self.slots[id.0].state, State::Out { .. }) {
+                if self.slots[id.0].is_out() {
                     return;
                 }
                 let error = format!("{} was lost: {reason}", self.slots[id.0].name);
@@ -283,7 +299,7 @@ impl Scheduler {
                 if !self.slots[id.0].is_still() {
                     actions.push(Action::Kill(id));
                 }
-                self.slots[id.0].state = State::Out { reason: reason.clone() };
+                self.slots.turn(id, State::Out { reason: reason.clone() });
                 Some(reason)
             }
         };
@@ -302,9 +318,8 @@ impl Scheduler {
     /// Makes trainers leave, depending on the mode.
     pub(super) fn clear(&mut self, now: Now, actions: &mut Vec<Action>) {
         self.forget_silent(now, actions);
-        for id in (0..self.slots.len()).map(SlotId) {
-            let slot = &mut self.slots[id.0];
-            match (self.mode, &slot.state) {
+        for id in self.slots.ids() {
+            match (self.mode, &self.slots[id.0].state) {
                 (_, State::Empty | State::Out { .. }) => {}
                 (Mode::Killed, _) => actions.push(Action::Kill(id)),
                 (_, State::Training { .. } | State::Starting) => self.leave_slot(now, id, actions),
@@ -315,14 +330,18 @@ impl Scheduler {
     }
 
     fn on_tick(&mut self, now: Now, actions: &mut Vec<Action>) {
-        self.keep_time(now, actions);
         if self.mode == Mode::Running && self.config.run_for.is_some_and(|most| now.since >= most) {
             self.out_of_time = true;
             self.on_interrupt(now, actions);
         }
         let was_away = now.since > self.ticked + silence::AWAY;
         self.ticked = now.since;
-        for id in (0..self.slots.len()).map(SlotId) {
+        if now.since < self.looked + LOOK {
+            return;
+        }
+        self.looked = now.since;
+        self.keep_time(now, actions);
+        for id in self.slots.ids() {
             if was_away {
                 self.slots[id.0].heard = now.since;
             }
@@ -344,7 +363,7 @@ impl Scheduler {
                         silent.as_secs()
                     );
                     self.lose(now, id, Outcome::Failed { error }, actions);
-                    self.slots[id.0].state = State::Ending;
+                    self.slots.turn(id, State::Ending);
                     actions.push(Action::Kill(id));
                 }
                 _ => {}

@@ -7,7 +7,7 @@ use std::time::Duration;
 use rand::RngExt;
 
 use super::scripted::{began, begun, config, epoch as said, ready, run, slots_named};
-use super::{Action, Config, Event, Now, Scheduler, SlotId, State};
+use super::{Action, Config, Event, Now, Scheduler, SlotEvent, SlotId};
 use sweep_core::history::{Entry, History, Status};
 use sweep_core::protocol::FromTrainer;
 use sweep_core::random::{Purpose, stream};
@@ -105,7 +105,7 @@ impl Simulation {
     }
 
     fn say(&mut self, slot: usize, message: FromTrainer) {
-        self.event(Event::Said { slot: SlotId(slot), message });
+        self.event(Event::On(SlotId(slot), SlotEvent::Said(message)));
     }
 
     fn perform(&mut self, actions: Vec<Action>) {
@@ -177,7 +177,10 @@ impl Simulation {
                 Due::Dead => {
                     self.trainers[slot].number += 1;
                     self.trainers[slot].lost_since.get_or_insert(at);
-                    self.event(Event::Gone { slot: SlotId(slot), how: "crashed".into(), out_of_memory: false });
+                    self.event(Event::On(
+                        SlotId(slot),
+                        SlotEvent::Gone { how: "crashed".into(), out_of_memory: false },
+                    ));
                 }
                 Due::Epoch(attempt, epoch) => {
                     self.busy += self.trainers[slot].busy_since.take().map_or(0, |since| at - since);
@@ -208,7 +211,7 @@ fn simulate(slots: usize, trials: u64) {
     let share = busy as f64 / left as f64;
     let history = simulation.scheduler.history();
     let faults: u32 = history.trials.iter().map(|trial| trial.attempts - 1).sum();
-    let out = simulation.scheduler.slots().iter().filter(|slot| matches!(slot.state, State::Out { .. })).count();
+    let out = simulation.scheduler.slots().iter().filter(|slot| slot.is_out()).count();
     let failed = history.trials.iter().filter(|t| matches!(t.status, Status::Ended(Outcome::Failed { .. }))).count();
     println!(
         "{slots} slots, {trials} trials, {} events, {faults} attempts lost, {failed} trials failed, {out} slots given \

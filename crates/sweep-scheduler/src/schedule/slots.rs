@@ -1,5 +1,9 @@
 //! The state of each slot.
 
+mod index;
+
+pub(super) use index::Slots;
+
 use std::time::Duration;
 
 use sweep_core::trial::{Attempt, TrialId};
@@ -22,6 +26,7 @@ pub struct Slot {
     pub room: Option<u64>,
     /// Name of the device as reported by the trainer; empty before the report.
     pub device: String,
+    /// What the trainer does. The scheduler changes it only by `Slots::turn`, since it finds slots by it.
     pub state: State,
     /// Why no trainer may be started on the slot, if that is so.
     pub held: Option<String>,
@@ -148,6 +153,13 @@ impl Slot {
             assigned: Duration::ZERO,
             false_starts: 0,
             used: Use::default(),
+        }
+    }
+
+    /// Takes in how far the attempt on the slot is.
+    pub(super) fn advance(&mut self, to: Progress) {
+        if let State::Training { progress, .. } = &mut self.state {
+            *progress = to;
         }
     }
 

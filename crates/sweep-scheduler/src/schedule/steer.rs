@@ -36,8 +36,8 @@ impl Scheduler {
             Some(Request::First { .. }) => self.drawn = None,
             Some(Request::Leave { node }) => self.give_back(now, &node, actions),
             Some(Request::Pause | Request::Slots { .. }) => {
-                for id in (0..self.slots.len()).map(SlotId) {
-                    if self.is_given_back(id) && matches!(self.slots[id.0].state, State::Training { .. }) {
+                for id in self.slots.ids() {
+                    if self.is_given_back(id) && matches!(&self.slots[id.0].state, State::Training { .. }) {
                         self.leave_slot(now, id, actions);
                     }
                 }
@@ -179,9 +179,8 @@ impl Scheduler {
     fn grant(&mut self, now: Now, id: TrialId, actions: &mut Vec<Action>) {
         match self.history.trial(id).map(|trial| &trial.status) {
             Some(Status::Running) => {
-                let on = self.slots.iter().position(|slot| slot.attempt().is_some_and(|attempt| attempt.trial == id));
-                if let Some(slot) = on {
-                    self.leave_slot(now, SlotId(slot), actions);
+                if let Some(slot) = self.slots.of_trial(id) {
+                    self.leave_slot(now, slot, actions);
                 }
             }
             Some(Status::Waiting) => drop(self.end_unwanted(now, id, actions)),
@@ -267,7 +266,10 @@ impl Scheduler {
 
     /// Asks trials to leave that have run for as long as they may.
     pub(super) fn keep_time(&mut self, now: Now, actions: &mut Vec<Action>) {
-        for id in (0..self.slots.len()).map(SlotId) {
+        if self.config.max_time.is_none() {
+            return;
+        }
+        for id in self.slots.ids() {
             let slot = &self.slots[id.0];
             if let State::Training { attempt, .. } = slot.state
                 && let Some(trial) = self.history.trial(attempt.trial)

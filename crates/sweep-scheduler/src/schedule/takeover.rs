@@ -9,7 +9,7 @@ use super::keep::Keep;
 use super::messages::{Action, Leftover, Now};
 use super::nodes;
 use super::scheduler::{Mode, Scheduler};
-use super::slots::Slot;
+use super::slots::{Slot, Slots};
 use sweep_core::history::{Entry, History, Status};
 use sweep_core::stop::Standings;
 use sweep_core::trial::{Outcome, TrialId};
@@ -61,7 +61,7 @@ impl Scheduler {
         let keep = Keep::new(config.keep_best as usize, config.metric.goal);
         let mut standings = config.stop.as_ref().and_then(|stop| stop.terms.rule.clone()).map(Standings::new);
         if let Some(standings) = &mut standings {
-            history.trials.iter().for_each(|trial| standings.update(trial, &config.metric));
+            history.trials[history.apart()..].iter().for_each(|trial| standings.update(trial, &config.metric));
         }
         let before = Duration::from_secs_f64(history.ran());
         let longest = Longest::of(&history, config.saves);
@@ -69,7 +69,7 @@ impl Scheduler {
             config,
             source,
             history,
-            slots,
+            slots: Slots::new(slots),
             waiting: BTreeMap::new(),
             parked: BTreeSet::new(),
             standings,
@@ -78,6 +78,7 @@ impl Scheduler {
             keep,
             mode: Mode::Running,
             ticked: now.since,
+            looked: now.since,
             failed: Some((0, String::new())),
             without_metric: 0,
             hopeless: None,

@@ -142,14 +142,14 @@ impl World {
                     assert_eq!(given, settings(TrialId(place)));
                     let from_epoch = self.checkpoints.get(&attempt.trial).copied().unwrap_or(0);
                     self.trainers.insert(slot.0, Trainer::At(attempt, from_epoch));
-                    self.event(Event::Said { slot, message: began(attempt, from_epoch) });
+                    self.event(Event::On(slot, SlotEvent::Said(began(attempt, from_epoch))));
                     self.allocate(slot, attempt);
                 }
                 Action::Pause { slot, attempt } => {
                     if let Trainer::At(_, epoch) = self.trainers[&slot.0] {
                         self.checkpoints.insert(attempt.trial, epoch);
                         self.trainers.insert(slot.0, Trainer::Idle);
-                        self.event(Event::Said { slot, message: FromTrainer::Paused { attempt } });
+                        self.event(Event::On(slot, SlotEvent::Said(FromTrainer::Paused { attempt })));
                     }
                 }
                 Action::End(slot) | Action::Kill(slot) => self.crash(slot.0),
@@ -176,7 +176,7 @@ impl World {
         if others + bytes > 40 << 30 {
             self.trainers.insert(slot.0, Trainer::Idle);
             let outcome = Outcome::OutOfMemory { error: "CUDA out of memory".into() };
-            self.event(Event::Said { slot, message: FromTrainer::Ended { attempt, outcome } });
+            self.event(Event::On(slot, SlotEvent::Said(FromTrainer::Ended { attempt, outcome })));
         } else {
             self.held.insert(slot.0, bytes);
         }
@@ -209,6 +209,7 @@ impl World {
     fn listen(&mut self) {
         while let Some(event) = self.inbox.pop_front() {
             let actions = self.scheduler.on_event(self.now, event);
+            assert!(self.scheduler.slots.is_sound());
             self.perform(actions);
         }
     }
@@ -216,13 +217,13 @@ impl World {
     fn crash(&mut self, slot: usize) {
         self.held.remove(&slot);
         if self.trainers.remove(&slot).is_some() {
-            self.event(Event::Gone { slot: SlotId(slot), how: "crashed".into(), out_of_memory: false });
+            self.event(Event::On(SlotId(slot), SlotEvent::Gone { how: "crashed".into(), out_of_memory: false }));
         }
     }
 
     /// Performs the next step of the slot's trainer.
     fn step(&mut self, slot: usize) {
-        let say = |message| Event::Said { slot: SlotId(slot), message };
+        let say = |message| Event::On(SlotId(slot), SlotEvent::Said(message));
         match self.trainers.get(&slot).copied() {
             Some(Trainer::Loading) => {
                 self.trainers.insert(slot, Trainer::Idle);
@@ -356,7 +357,7 @@ fn a_program_that_asks_for_it_is_started_again_later_without_a_fault_and_not_for
         assert_eq!(attempt.number, waits.len() as u32 + 1);
         world.trainers.insert(0, Trainer::Idle);
         let message = FromProgram::Paused { attempt, left: Left::Later { signal: None } };
-        world.event(Event::Program { slot: SlotId(0), message });
+        world.event(Event::On(SlotId(0), SlotEvent::Program(message)));
         let left = world.now.since;
         while world.trainers.get(&0) == Some(&Trainer::Idle) {
             world.now.since += Duration::from_millis(500);
@@ -429,7 +430,7 @@ fn a_late_word_from_a_dead_attempt_is_ignored() {
     world.step(0);
     let attempt = Attempt { trial: TrialId(1), number: 9 };
     let before = world.journal.len();
-    world.event(Event::Said { slot: SlotId(0), message: FromTrainer::Ended { attempt, outcome: Outcome::Finished } });
+    world.event(Event::On(SlotId(0), SlotEvent::Said(FromTrainer::Ended { attempt, outcome: Outcome::Finished })));
     assert_eq!(world.journal.len(), before);
 }
 
@@ -439,10 +440,10 @@ fn a_trainer_that_makes_no_sense_is_killed_and_its_trial_tried_again() {
     world.step(0);
     let attempt = Attempt { trial: TrialId(1), number: 1 };
     let metrics = EpochMetrics { epoch: 5, ..EpochMetrics::default() };
-    world.event(Event::Said {
-        slot: SlotId(0),
-        message: FromTrainer::Epoch { attempt, metrics, others: Default::default() },
-    });
+    world.event(Event::On(
+        SlotId(0),
+        SlotEvent::Said(FromTrainer::Epoch { attempt, metrics, others: Default::default() }),
+    ));
     let fault = world.scheduler.history().trials[0].last_fault.clone().expect("it is a fault");
     assert!(fault.contains("epoch 5 where epoch 1 is due"), "{fault}");
     assert_eq!(world.trainers[&0], Trainer::Loading, "a new trainer is on its way");
@@ -496,7 +497,7 @@ fn signs_of_life_and_a_controller_that_was_away_are_no_silence() {
     for _ in 0..10 {
         pass(&mut world, 50);
         let message = FromTrainer::Progress { attempt, epoch: 2, step: 1, steps: 9 };
-        world.event(Event::Said { slot: SlotId(0), message });
+        world.event(Event::On(SlotId(0), SlotEvent::Said(message)));
     }
     world.now.since += Duration::from_secs(10_000);
     world.event(Event::Tick);
@@ -510,7 +511,7 @@ fn a_sweep_goes_on_while_a_trial_shows_that_not_everything_fails() {
         let Some(Trainer::At(attempt, _)) = world.trainers.get(&slot).copied() else { panic!("it trains") };
         world.trainers.insert(slot, Trainer::Idle);
         let outcome = Outcome::Failed { error: "no such layer".into() };
-        world.event(Event::Said { slot: SlotId(slot), message: FromTrainer::Ended { attempt, outcome } });
+        world.event(Event::On(SlotId(slot), SlotEvent::Said(FromTrainer::Ended { attempt, outcome })));
     };
     let mut world = World::new(2, Some(100), begun().1, HashMap::new());
     (0..2).for_each(|slot| world.step(slot));
@@ -528,7 +529,7 @@ fn a_sweep_goes_on_while_a_trial_shows_that_not_everything_fails() {
 #[test]
 fn no_trainer_is_started_on_a_device_that_others_use_and_one_that_is_there_stays() {
     let mut world = training();
-    let device = |condition| Event::Device { slot: SlotId(0), condition };
+    let device = |condition| Event::On(SlotId(0), SlotEvent::Device(condition));
     world.event(device(Condition::Busy("used by process 7".into())));
     assert!(matches!(world.trainers[&0], Trainer::At(..)));
     world.crash(0);
@@ -545,7 +546,7 @@ fn no_trainer_is_started_on_a_device_that_others_use_and_one_that_is_there_stays
 fn the_trial_on_a_broken_device_goes_elsewhere() {
     let mut world = World::new(2, Some(2), begun().1, HashMap::new());
     (0..2).for_each(|slot| world.step(slot));
-    world.event(Event::Device { slot: SlotId(0), condition: Condition::Broken("off the bus".into()) });
+    world.event(Event::On(SlotId(0), SlotEvent::Device(Condition::Broken("off the bus".into()))));
     let fault = world.scheduler.history().trials[0].last_fault.clone().expect("it was lost");
     assert_eq!(fault, "cpu:0 was lost: off the bus");
     world.run_to_the_end();
@@ -591,7 +592,7 @@ fn failed_trials_are_run_again_only_on_request() {
     let attempt = Attempt { trial: TrialId(1), number: 1 };
     world.trainers.insert(0, Trainer::Idle);
     let outcome = Outcome::Diverged { epoch: 1, step: 3, what: "training loss is NaN".into() };
-    world.event(Event::Said { slot: SlotId(0), message: FromTrainer::Ended { attempt, outcome } });
+    world.event(Event::On(SlotId(0), SlotEvent::Said(FromTrainer::Ended { attempt, outcome })));
     world.run_to_the_end();
     let again = World::new(1, Some(2), world.journal.clone(), HashMap::new());
     assert!(again.scheduler.is_done() && again.trainers.is_empty());
@@ -613,7 +614,7 @@ fn a_trial_that_is_asked_for_again_never_goes_on_from_what_it_left() {
     let attempt = Attempt { trial: TrialId(1), number: 1 };
     world.step(0);
     let outcome = Outcome::Diverged { epoch: 1, step: 3, what: "training loss is NaN".into() };
-    world.event(Event::Said { slot: SlotId(0), message: FromTrainer::Ended { attempt, outcome } });
+    world.event(Event::On(SlotId(0), SlotEvent::Said(FromTrainer::Ended { attempt, outcome })));
     let mut history = world.scheduler.into_history();
     for retry in [true, false, false] {
         let slots = slots_named(vec!["cpu:0".into()]);
@@ -730,11 +731,11 @@ fn a_trainer_that_does_not_leave_a_stopped_trial_is_killed_and_the_trial_is_no_f
     let Trainer::At(attempt, 0) = world.trainers[&0] else { panic!("{:?}", world.trainers) };
     world.trainers.insert(0, Trainer::Idle); // It reports an epoch, and receives nothing afterwards.
     let metrics = EpochMetrics { epoch: 1, val_loss: Some(9.0), ..EpochMetrics::default() };
-    world.event(Event::Said {
-        slot: SlotId(0),
-        message: FromTrainer::Epoch { attempt, metrics, others: Default::default() },
-    });
-    assert!(matches!(world.scheduler.slots()[0].state, State::Pausing { .. }));
+    world.event(Event::On(
+        SlotId(0),
+        SlotEvent::Said(FromTrainer::Epoch { attempt, metrics, others: Default::default() }),
+    ));
+    assert!(matches!(&world.scheduler.slots()[0].state, State::Pausing { .. }));
     (0..7).for_each(|_| world.wait());
     let trial = &world.scheduler.history().trials[1];
     assert_eq!(trial.outcome(), Some(&Outcome::Stopped { by: Stopper::Hyperband, epoch: 1 }));
@@ -813,12 +814,12 @@ fn by_courtesy_a_trial_leaves_a_gpu_that_others_come_to_and_comes_back() {
     let slots = slots_named(vec!["gpu:0".into()]);
     let mut world = World::on(slots, yields, begun().1, HashMap::new(), None);
     (0..2).for_each(|_| world.step(0));
-    world.event(Event::Device { slot: SlotId(0), condition: Condition::Busy("used by process 7".into()) });
+    world.event(Event::On(SlotId(0), SlotEvent::Device(Condition::Busy("used by process 7".into()))));
     assert!(world.trainers.is_empty(), "trial and trainer have left");
     assert_eq!(world.checkpoints[&TrialId(1)], 1);
     world.wait();
     assert!(world.trainers.is_empty() && !world.scheduler.is_done());
-    world.event(Event::Device { slot: SlotId(0), condition: Condition::Free });
+    world.event(Event::On(SlotId(0), SlotEvent::Device(Condition::Free)));
     world.run_to_the_end();
     let trial = &world.scheduler.history().trials[0];
     assert_eq!((trial.outcome(), trial.attempts, trial.faults), (Some(&Outcome::Finished), 2, 0));
@@ -845,7 +846,7 @@ proptest! {
         let mut world = World::on(slots(), config(), begun().1, HashMap::new(), Some(needs));
         for (slot, what) in steps {
             let slot = slot % (4 * gpus);
-            let device = |condition| Event::Device { slot: SlotId(slot), condition };
+            let device = |condition| Event::On(SlotId(slot), SlotEvent::Device(condition));
             match what {
                 0 => world.crash(slot),
                 1 => world.wait(),
@@ -901,11 +902,11 @@ proptest! {
                     world.assert_replay_equals_live();
                     world = World::stopping(slots, Some(total), world.journal, world.checkpoints, stop.clone());
                 }
-                4 => world.event(Event::Device { slot: SlotId(slot), condition: Condition::Busy("taken".into()) }),
-                5 => world.event(Event::Device { slot: SlotId(slot), condition: Condition::Free }),
+                4 => world.event(Event::On(SlotId(slot), SlotEvent::Device(Condition::Busy("taken".into())))),
+                5 => world.event(Event::On(SlotId(slot), SlotEvent::Device(Condition::Free))),
                 6 if slot > 0 => {
                     let condition = Condition::Broken("off the bus".into());
-                    world.event(Event::Device { slot: SlotId(slot), condition });
+                    world.event(Event::On(SlotId(slot), SlotEvent::Device(condition)));
                 }
                 _ => world.step(slot),
             }

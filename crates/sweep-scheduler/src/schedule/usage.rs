@@ -74,7 +74,11 @@ impl Scheduler {
 
     /// Records the usage of an attempt that is about to leave its slot.
     pub(super) fn account(&mut self, attempt: Attempt, actions: &mut Vec<Action>) {
-        let Some(slot) = self.slots.iter_mut().find(|slot| slot.attempt() == Some(attempt)) else { return };
+        let Some(id) = self.slots.of_trial(attempt.trial) else { return };
+        let slot = &mut self.slots[id.0];
+        if slot.attempt() != Some(attempt) {
+            return;
+        }
         let (joules, place) = (std::mem::take(&mut slot.used.joules), slot.place);
         self.unsettle(place);
         if joules > 0.0 {

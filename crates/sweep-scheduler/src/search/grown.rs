@@ -24,8 +24,8 @@ pub struct Grown {
 
 impl Grown {
     /// Collects the earlier trials. There are none if the sweep file was never replaced. Configurations outside the
-    /// space are ignored.
-    pub fn new(space: &Space, repeats: u64, history: &History) -> Grown {
+    /// space are ignored. Of those that lack repeats, the ones in `first` come first.
+    pub fn new(space: &Space, repeats: u64, history: &History, first: &[Settings]) -> Grown {
         let begun = history.extensions.last().map_or(0, |extension| extension.begun);
         let mut grown = Grown { begun: begun as u64, ..Grown::default() };
         let mut points: Vec<Settings> = Vec::new();
@@ -38,6 +38,8 @@ impl Grown {
                 points.push(point);
             }
         }
+        let place = |point: &Settings| first.iter().position(|one| one == point).unwrap_or(usize::MAX);
+        points.sort_by_cached_key(place);
         for point in points {
             let lacks = repeats.saturating_sub(grown.tried[&fingerprint(&point)]);
             grown.owed.extend(std::iter::repeat_n(point, usize::try_from(lacks).unwrap_or(0)));

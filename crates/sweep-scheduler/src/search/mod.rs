@@ -133,7 +133,7 @@ impl Search {
             Method::Sobol => Others::Random(Box::new(Random::new(space.clone(), seed, Source::Sobol(0), &enqueued))),
         };
         let repeats = u64::from(terms.repeats.max(1));
-        let grown = Grown::new(space, repeats, history);
+        let grown = Grown::new(space, repeats, history, &enqueued);
         let trials = points.map(|points| grown.trials(points, repeats));
         let most_repeats = u64::from(terms.most_repeats).max(repeats);
         let cap = terms.run_cap.map(|cap| cap.max(grown.begun));
@@ -169,7 +169,7 @@ impl Search {
     }
 
     /// Returns whether a trial reached the target, so that no other trial begins.
-    fn has_reached(&self, history: &History) -> bool {
+    pub fn has_reached(&self, history: &History) -> bool {
         self.target.is_some_and(|target| reached(&self.metric, target, history).is_some())
     }
 

@@ -95,7 +95,7 @@ impl<'a> Race<'a> {
     pub fn new(history: &'a History, metric: &Metric, (least, most): (u64, u64)) -> Race<'a> {
         let mut entrants: Vec<Entrant<'a>> = Vec::new();
         let mut found: HashMap<u64, usize> = HashMap::new();
-        for trial in &history.trials {
+        for trial in &history.trials[history.apart()..] {
             let at = *found.entry(fingerprint(&trial.settings)).or_insert(entrants.len());
             if at == entrants.len() {
                 entrants.push(Entrant { settings: &trial.settings, first: trial.id, values: Vec::new(), lost: 0 });
@@ -276,9 +276,9 @@ mod tests {
     }
 
     /// Returns, for a kind of sweep: trials of the race as a share of those of fixed repeats, the mean regret of both,
-    /// and how often the race ended early, and wrongly.
-    fn measure(many: usize, noise: f64, runs: u64) -> [f64; 5] {
-        let mut sums = [0.0; 5];
+    /// how often the race ended early, and wrongly, and the mean square of the difference of the regrets.
+    fn measure(many: usize, noise: f64, runs: u64) -> [f64; 6] {
+        let mut sums = [0.0; 6];
         for seed in 0..runs {
             let sweep = simulated(many, noise, seed * 7919 + many as u64);
             let history = sweep.race();
@@ -287,7 +287,8 @@ mod tests {
             let raced = sweep.regret(choice(&race));
             let share = history.trials.len() as f64 / (many as u64 * REPEATS.1) as f64;
             let wrong = is_proven && raced > 0.0;
-            let row = [share, raced, sweep.regret(sweep.fixed()), f64::from(is_proven), f64::from(wrong)];
+            let fixed = sweep.regret(sweep.fixed());
+            let row = [share, raced, fixed, f64::from(is_proven), f64::from(wrong), (raced - fixed).powi(2)];
             sums.iter_mut().zip(row).for_each(|(sum, one)| *sum += one / runs as f64);
         }
         sums
@@ -295,7 +296,7 @@ mod tests {
 
     #[test]
     fn a_race_chooses_as_well_as_fixed_repeats_with_at_most_three_fifths_of_the_trials() {
-        let rows: Vec<[f64; 5]> = kinds().map(|(many, noise)| measure(many, noise, 20)).collect();
+        let rows: Vec<[f64; 6]> = kinds().map(|(many, noise)| measure(many, noise, 20)).collect();
         let mean = |at: usize| rows.iter().map(|row| row[at]).sum::<f64>() / rows.len() as f64;
         assert!(rows.iter().all(|row| row[0] <= 0.6 + 1e-9), "{rows:?}");
         assert!(mean(1) <= 1.05 * mean(2), "regret {} of the race, {} of fixed repeats", mean(1), mean(2));
@@ -339,12 +340,16 @@ mod tests {
     #[test]
     #[ignore = "prints the table of docs/concepts/search.md"]
     fn what_a_race_saves() {
-        println!("many noise trials% regret fixed early% wrong%");
+        const RUNS: u64 = 1000;
+        println!("many noise trials% regret fixed interval% early% wrong%");
         for (many, noise) in kinds() {
-            let [share, raced, fixed, early, wrong] = measure(many, noise, 200);
+            let [share, raced, fixed, early, wrong, square] = measure(many, noise, RUNS);
+            // Half of the 95% interval of the paired difference.
+            let margin = 1.96 * ((square - (raced - fixed).powi(2)) / RUNS as f64).sqrt();
             println!(
-                "{many:4} {noise:5} {:6.1} {raced:.4} {fixed:.4} {:6.1} {:6.1}",
+                "{many:4} {noise:5} {:6.1} {raced:.4} {fixed:.4} {:+.4} ± {margin:.4} {:6.1} {:6.2}",
                 share * 100.0,
+                raced - fixed,
                 early * 100.0,
                 wrong * 100.0
             );

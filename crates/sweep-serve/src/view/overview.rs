@@ -27,7 +27,7 @@ pub fn overview(layout: &Layout, state: &sweep::State, now: f64) -> Value {
         // They belonged to a controller that is gone.
         counts.waiting += std::mem::take(&mut counts.running);
     }
-    let now_is = State::of(history, *total, *held);
+    let now_is = State::of(spec, history, *total, *held);
     let ranking = Ranking::new(history, &spec.metric);
     let best = ranking.best().map(|best| {
         json!({

@@ -17,7 +17,7 @@ fn fail(world: &mut World, slot: usize, after: Duration, gist: Option<&str>) {
     let Some(Trainer::At(attempt, _)) = world.trainers.get(&slot).copied() else { panic!("it runs") };
     world.now.since += after;
     let (gist, error) = (gist.map(str::to_owned), format!("after {after:?}"));
-    world.event(Event::Program { slot: SlotId(slot), message: FromProgram::Failed { attempt, gist, error } });
+    world.event(Event::On(SlotId(slot), SlotEvent::Program(FromProgram::Failed { attempt, gist, error })));
     world.crash(slot);
     for _ in 0..20 {
         if world.scheduler.hopeless().is_some() || matches!(world.trainers.get(&slot), Some(Trainer::At(..))) {

@@ -1,6 +1,7 @@
 //! Other hosts join, fall silent, come back and leave while a sweep runs.
 
 use super::*;
+use sweep_core::history::Machine;
 
 const LEASE: Duration = Duration::from_secs(600);
 
@@ -11,7 +12,7 @@ fn joining(node: &str, numbers: &[usize]) -> Event {
         has_trainer: false,
         attempt: None,
     };
-    Event::Joined { node: node.into(), about: "2 cores".into(), slots: numbers.iter().map(slot).collect() }
+    Event::Joined { node: node.into(), machine: Machine::default(), slots: numbers.iter().map(slot).collect() }
 }
 
 impl World {
@@ -120,11 +121,11 @@ fn a_trial_of_a_silent_host_is_given_to_no_other_before_the_lease_has_run_out() 
     assert_eq!(world.attempt(1), Some(Attempt { number: 2, ..first }));
     // Words of the first attempt that come late change nothing.
     let before = world.journal.len();
-    world.event(Event::Said { slot: SlotId(0), message: said(first, 1, 0.5, None) });
-    world.event(Event::Said {
-        slot: SlotId(0),
-        message: FromTrainer::Ended { attempt: first, outcome: Outcome::Finished },
-    });
+    world.event(Event::On(SlotId(0), SlotEvent::Said(said(first, 1, 0.5, None))));
+    world.event(Event::On(
+        SlotId(0),
+        SlotEvent::Said(FromTrainer::Ended { attempt: first, outcome: Outcome::Finished }),
+    ));
     assert_eq!(world.journal.len(), before);
     world.burn("one");
     world.run_to_the_end();
@@ -186,14 +187,14 @@ fn what_a_killed_controller_gave_to_another_host_goes_on_there() {
     next.load();
     let first = TrialId(1);
     assert_eq!(next.attempt(0).map(|attempt| attempt.trial), Some(TrialId(2)), "trial 1 runs elsewhere");
-    let Event::Joined { node, about, mut slots } = joining("one", &[0]) else { unreachable!() };
+    let Event::Joined { node, machine, mut slots } = joining("one", &[0]) else { unreachable!() };
     (slots[0].has_trainer, slots[0].attempt) = (true, Some(attempt));
     next.trainers.insert(1, Trainer::At(attempt, 2));
-    next.event(Event::Joined { node, about, slots });
+    next.event(Event::Joined { node, machine, slots });
     assert_eq!(next.attempt(1), Some(attempt));
     // Epoch 1 is in the journal. The agent could not know that, and says it again.
     for epoch in 1..=2 {
-        next.event(Event::Said { slot: SlotId(1), message: said(attempt, epoch, 1.0 / f64::from(epoch), None) });
+        next.event(Event::On(SlotId(1), SlotEvent::Said(said(attempt, epoch, 1.0 / f64::from(epoch), None))));
     }
     next.run_to_the_end();
     let trial = next.scheduler.history().trial(first).unwrap();
@@ -237,10 +238,10 @@ fn a_host_that_joins_without_the_trial_it_had_gives_it_back_at_once() {
 #[test]
 fn an_attempt_that_is_not_the_newest_of_its_trial_is_ended_where_it_runs() {
     let mut world = World::of_hosts(1, begun().1);
-    let Event::Joined { node, about, mut slots } = joining("one", &[0]) else { unreachable!() };
+    let Event::Joined { node, machine, mut slots } = joining("one", &[0]) else { unreachable!() };
     (slots[0].has_trainer, slots[0].attempt) = (true, Some(Attempt { trial: TrialId(1), number: 1 }));
     world.trainers.insert(0, Trainer::At(Attempt { trial: TrialId(1), number: 1 }, 2));
-    world.event(Event::Joined { node, about, slots });
+    world.event(Event::Joined { node, machine, slots });
     assert_eq!(world.trainers.get(&0), Some(&Trainer::Loading), "its trainer is another one");
     world.run_to_the_end();
     assert_eq!(world.trial(1).curve.len(), EPOCHS as usize);
@@ -357,9 +358,9 @@ proptest! {
 
 /// A host whose job has `left` for trials, of `whole` such a job has at its beginning.
 fn joining_for(node: &str, now: Duration, left: Duration, whole: Duration) -> Event {
-    let Event::Joined { node, about, mut slots } = joining(node, &[0]) else { unreachable!() };
+    let Event::Joined { node, machine, mut slots } = joining(node, &[0]) else { unreachable!() };
     slots[0].slot.ends = Some(Ends { at: now + left, whole, is_near: false });
-    Event::Joined { node, about, slots }
+    Event::Joined { node, machine, slots }
 }
 
 #[test]
