@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::gather::{listed, note};
-use super::names::{Target, meaning};
+use super::names::{Target, meaning, words};
 use super::printed::Records;
 use super::special;
 
@@ -47,6 +47,10 @@ pub fn check(curves: &[Read], records: &[(String, Records)], notes: &mut Vec<Str
     for curve in curves {
         two_series(curve, notes);
         missing_epochs(&[curve], curve.named, notes);
+        let counts = |name: &&String| words(name).iter().any(|word| word == "epoch");
+        if let Some(name) = curve.unused.iter().find(counts).filter(|_| !curve.names_epochs) {
+            note(notes, format!("{name} was not read as the epoch, although it may be one"));
+        }
     }
     for (part, records) in records {
         let own: Vec<&Read> = curves.iter().filter(|curve| belongs(&curve.name, part)).collect();
@@ -178,12 +182,11 @@ fn left_over(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
         let is_left = |(name, values): &&(String, Vec<f64>)| {
             let unused = values.iter().filter(|value| !used.contains(&bits(**value))).count();
             let moves = values.iter().any(|value| *value != values[0]);
-            moves
-                && 5 * unused > 4 * values.len()
-                && !told.contains(name.as_str())
-                && !means.contains(name.as_str())
-                && !is_converted(name)
-                && !(form.is_progress && has(name))
+            let is_known = told.contains(name.as_str())
+                || means.contains(name.as_str())
+                || is_converted(name)
+                || form.is_progress && has(name);
+            moves && 5 * unused > 4 * values.len() && !is_known
         };
         let left: Vec<&str> = form.values.iter().filter(is_left).map(|(name, _)| name.as_str()).collect();
         if !left.is_empty() {

@@ -279,6 +279,11 @@ fn folds_below_the_epoch_and_numbers_above_the_first_step_are_told_apart() {
     let line = |n: u32, fold: u32| format!("Epoch: {n} Fold: {fold} Loss: 0.{}\n", 9 - n - fold);
     let folds: String = (0..3).flat_map(|n| (0..2).map(move |fold| line(n, fold))).collect();
     assert_says(&folds, "0.9 - - -, 0.8 - - -, 0.7 - - -; 0.8 - - -, 0.7 - - -, 0.6 - - -", "(fold 0, fold 1)");
+    let inner = |out: u32, n: u32| format!("epoch_out: {out}, epoch_in: {n}, loss: 0.{}\n", 9 - n - out);
+    let nested: String = (0..2).flat_map(|out| (0..3).map(move |n| inner(out, n))).collect();
+    assert_says(&nested, "0.9 - - -, 0.8 - - -, 0.7 - - -; 0.8 - - -, 0.7 - - -, 0.6 - - -", "the epoch goes back");
+    let outer: String = (0..3).map(|n| format!("epoch_out: {n}, loss: 0.{}\n", 9 - n)).collect();
+    assert_says(&outer, "0.9 - - -, 0.8 - - -, 0.7 - - -", "epoch_out was not read as the epoch");
     let script = "best_val_loss = 1.5\nval_loss = 7\nval_loss = 8\n";
     let step = |n: u32| format!("step:{n}/9 val_loss:0.{}\nstep:{n}/9 train_loss:0.{}\n", 9 - n, 8 - n);
     let steps: String = (0..4).map(step).collect();
