@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, HashSet};
 use super::{CURVE, Found, Points, Values, listed, note};
 use crate::clock::Clock;
 use crate::doubts::{Read, Used};
-use crate::names::{Choice, Target, is_ignorable, is_validation, meaning, names_part, quantity};
+use crate::names::{Choice, Target, is_ignorable, is_validation, meaning, names_part, quantity, words};
 use crate::{Divergence, ForeignCurve, special};
 use sweep_core::trial::{EpochMetrics, METRICS};
+
+/// Errors that are recorded beside a loss, and are no other name for it.
+const ERRORS: [&str; 4] = ["mae", "mse", "rmse", "mape"];
 
 /// Finds the values that stand for a target.
 fn find<'a>(target: Target, values: &'a Values, choices: &[Choice]) -> Found<'a> {
@@ -197,10 +200,12 @@ fn places(points: &Points) -> HashSet<[Option<u64>; 2]> {
 /// elsewhere than the training loss.
 fn is_doubtful(name: &str, values: &Values, metrics: &[Found; METRICS.len()]) -> bool {
     let with_loss = |losses: &Points| places(&values[name]).is_subset(&places(losses));
+    // Beside the loss of a step, an accuracy is that of the step's batch.
+    let is_of_epoch = values[name].iter().any(|(place, _)| place.epoch.is_some());
     values[name].len() > 1
         && (names_part(name).is_some_and(is_validation)
             || special::is_better_high(name)
-            || quantity(name) == Some("accuracy") && names_part(name).is_none()
+            || is_of_epoch && quantity(name) == Some("accuracy") && names_part(name).is_none()
             || special::is_measure(name) && !metrics[0].is_some_and(|(_, losses)| with_loss(losses)))
 }
 
@@ -250,7 +255,9 @@ fn doubles(
         let Some((Target::Metric(at), _)) = meaning(name) else { continue };
         let Some((used, known)) = metrics[at] else { continue };
         let (own, other) = (mean(points), mean(known));
-        let is_other = names_part(name) != names_part(used) || points.len() == known.len();
+        let same_quantity =
+            quantity(name) == quantity(used) && !words(name).iter().any(|word| ERRORS.contains(&&**word));
+        let is_other = same_quantity && (names_part(name) != names_part(used) || points.len() == known.len());
         let differs = (own - other).abs() > 0.05 * own.abs().max(other.abs());
         if name != used && is_other && differs && !choices.iter().any(|choice| choice.column == *name) {
             doubles.entry(used).or_default().push(name.as_str());
