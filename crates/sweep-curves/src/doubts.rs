@@ -47,7 +47,8 @@ pub fn check(curves: &[Read], records: &[(String, Records)], notes: &mut Vec<Str
     for curve in curves {
         two_series(curve, notes);
         missing_epochs(&[curve], curve.named, notes);
-        let counts = |name: &&String| words(name).iter().any(|word| word == "epoch");
+        let counts =
+            |name: &&String| words(name).first().is_some_and(|word| word == "epoch") && !special::is_measure(name);
         if let Some(name) = curve.unused.iter().find(counts).filter(|_| !curve.names_epochs) {
             note(notes, format!("{name} was not read as the epoch, although it may be one"));
         }
@@ -174,7 +175,8 @@ fn left_over(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
         Some((Target::Metric(at), _)) => Some(at),
         _ => None,
     };
-    let is_converted = |name: &str| matches!(special::stands_for(name), Some((Target::Metric(at), _)) if metrics().any(|used| used.metric == at));
+    let stands_for = |name: &str| special::stands_for(name).map(|(target, _)| target);
+    let is_converted = |name: &str| metrics().any(|used| stands_for(name) == Some(Target::Metric(used.metric)));
     let has = |name: &str| metrics().any(|used| used.name == name || Some(used.metric) == target(name));
     let longest = curves.iter().map(|curve| curve.epochs).max().unwrap_or_default();
     let mut forms = Vec::new();
