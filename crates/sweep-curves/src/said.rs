@@ -312,6 +312,10 @@ fn a_result_below_the_last_epoch_is_no_part_of_it() {
         train + &stats(0.9) + test + &stats(0.8)
     };
     assert_reads_so(&(epoch(0) + &epoch(1)), "0.9 - 0.8 -, 0.9 - 0.8 -");
+    let agent = "[step=1] episode=1 return=-113.7 loss=712.2\n[step=2] episode=2 return=-63.8 loss=822.3\n";
+    assert!(refusal(agent).contains("reinforcement learning"), "{}", refusal(agent));
+    let prose = "He got no reward for it.\nNothing else was written.\n";
+    assert!(!refusal(prose).contains("reinforcement learning"), "{}", refusal(prose));
     let settings = "RANGE_LOSS_WEIGHT: 1\nLOSS_WEIGHT_CENTER: 0.5\n";
     assert!(reading(&settings.repeat(2)).is_err());
 }

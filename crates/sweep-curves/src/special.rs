@@ -273,7 +273,9 @@ pub fn unjudgeable(names: &[&str]) -> Option<Problem> {
     }
     let is_reward = |name: &&str| names::words(name).iter().any(|word| REWARDS.contains(&word.as_str()));
     let validated = names.iter().any(|name| matches!(meaning(name), Some((Target::Metric(4 | 5), _))));
-    (names.iter().any(is_reward) && !validated).then(rewarded)
+    // `episode=7 return=1.5`.
+    let has_returns = ["episode", "return"].iter().all(|name| names.contains(name));
+    ((has_returns || names.iter().any(is_reward)) && !validated).then(rewarded)
 }
 
 /// Why a text without any curve cannot be judged, if its words tell.
@@ -285,7 +287,7 @@ pub fn unjudgeable_text(text: &str) -> Option<Problem> {
     let finds = |expression: &str| regex::Regex::new(expression).is_ok_and(|expression| expression.is_match(text));
     match () {
         () if RIVALS.iter().all(|expression| finds(expression)) => Some(adversarial()),
-        () if finds(r"(?i)\b(ep_rew_mean|rewards?|episode_return)\b") => Some(rewarded()),
+        () if finds(r#"(?i)\b(ep_rew_mean|rewards?|episode_return)\b[\s"':=|]*-?\d"#) => Some(rewarded()),
         () if lists_trials(text) => Some(trials()),
         () => None,
     }
