@@ -90,11 +90,7 @@ fn a_trainer_that_crashes_in_native_code_or_is_killed_costs_an_attempt() {
 #[test]
 fn a_trainer_that_says_nothing_is_ended_and_its_trial_tried_again() {
     for fault in ["hang", "spin", "deaf"] {
-        is_tried_again(
-            &format!("1.1 {fault} 2"),
-            "--silence 1",
-            "the trainer produced no output for",
-        );
+        is_tried_again(&format!("1.1 {fault} 2"), "--silence 1", "the trainer produced no output for");
     }
 }
 

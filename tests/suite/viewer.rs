@@ -55,7 +55,7 @@ fn in_a_browser_a_sweep_is_filtered_sorted_and_looked_into() {
     let cells = browser.run("[...document.querySelectorAll('#table tbody tr')].map(row => row.cells[2].textContent)");
     assert!(cells.as_array().expect("cells").iter().all(|cell| cell == "0.4"), "{cells}");
     browser.wait(&format!(
-        "document.getElementById('drawn').textContent.includes('best of the trials that match, {kept} of 90')"
+        "document.getElementById('drawn').textContent.includes('{kept} of 90 trials are drawn: the best of those that match')"
     ));
     browser.run("const filter = document.getElementById('filter'); filter.value = ''; filter.dispatchEvent(new Event('input')); return true");
 
