@@ -58,11 +58,15 @@ impl Clock {
                     let last = epochs.last().copied().unwrap_or_default();
                     note(
                         notes,
-                        format!("{of} {} times in {last} epochs; each time is a point, called epoch here", ends.len()),
+                        format!("{of} {} times in {last} epochs; each measurement counts as an epoch here", ends.len()),
                     );
                     return Clock::Points { ends, by_epoch };
                 }
-                note(notes, "several values of an epoch: the last one of validation and the mean of training count");
+                note(
+                    notes,
+                    "some epochs have several values: the last validation value and the mean of the training \
+                    values are used",
+                );
             }
             let from_zero = !fractional && epochs.contains(&0.0);
             if from_zero {
@@ -78,7 +82,7 @@ impl Clock {
             return Clock::Epochs { plus: if from_zero { 1.0 } else { 0.0 }, steps_are_epochs };
         }
         if constant && most > 1 {
-            note(notes, format!("the epoch is always {}, so steps or rows count", epochs[0]));
+            note(notes, format!("the epoch is always {}, so steps or rows are used instead", epochs[0]));
         }
         // Validation is assumed to run once per epoch. Without it, the metric that was logged least often marks the
         // epochs.
@@ -87,7 +91,12 @@ impl Clock {
         let any = all.iter().map(steps).filter(|steps| !steps.is_empty());
         let ends = validation.min_by_key(Vec::len).or(any.min_by_key(Vec::len)).unwrap_or_default();
         if ends.windows(2).any(|pair| pair[1] - pair[0] != 1.0) {
-            note(notes, "the file counts steps; each validation was read as the end of an epoch");
+            let ends = if all[4..].iter().all(Vec::is_empty) {
+                "recorded training value counts as"
+            } else {
+                "validation ends"
+            };
+            note(notes, format!("the file counts steps; each {ends} an epoch"));
         }
         Clock::Points { ends, by_epoch: false }
     }

@@ -4,7 +4,7 @@
 use std::collections::{HashMap, HashSet};
 
 use super::gather::{listed, note};
-use super::names::{Target, meaning};
+use super::names::{Target, meaning, words};
 use super::printed::Records;
 use super::special;
 
@@ -34,8 +34,9 @@ pub struct Read {
     pub name: String,
     /// The number of its epochs.
     pub epochs: usize,
-    /// Whether epochs are those that the file names.
+    /// Whether epochs are those that the file names, and how many it names.
     pub names_epochs: bool,
+    pub named: usize,
     pub used: Vec<Used>,
     /// Names that are reported as not used.
     pub unused: Vec<String>,
@@ -45,11 +46,17 @@ pub struct Read {
 pub fn check(curves: &[Read], records: &[(String, Records)], notes: &mut Vec<String>) {
     for curve in curves {
         two_series(curve, notes);
+        missing_epochs(&[curve], curve.named, notes);
+        let counts =
+            |name: &&String| words(name).first().is_some_and(|word| word == "epoch") && !special::is_measure(name);
+        if let Some(name) = curve.unused.iter().find(counts).filter(|_| !curve.names_epochs) {
+            note(notes, format!("{name} was not read as the epoch, although it may be one"));
+        }
     }
     for (part, records) in records {
         let own: Vec<&Read> = curves.iter().filter(|curve| belongs(&curve.name, part)).collect();
         if !own.is_empty() {
-            missing_epochs(&own, records, notes);
+            missing_epochs(&own, records.epochs.len(), notes);
             two_forms(&own, records, notes);
             left_over(&own, records, notes);
         }
@@ -64,7 +71,7 @@ fn belongs(curve: &str, part: &str) -> bool {
         || curve.strip_prefix(part).is_some_and(|rest| rest.starts_with(','))
 }
 
-/// Values that jump between two levels in turn are those of two series.
+/// Values that jump between two levels in turn are those of two series. Pairs of equal ones may have been written twice.
 fn two_series(curve: &Read, notes: &mut Vec<String>) {
     for used in &curve.used {
         let values = &used.shown;
@@ -76,6 +83,14 @@ fn two_series(curve: &Read, notes: &mut Vec<String>) {
             distances.sort_by(f64::total_cmp);
             distances[distances.len() / 2]
         };
+        let equal = |pairs: std::slice::Chunks<f64>| pairs.filter(|pair| pair.len() == 2 && pair[0] == pair[1]).count();
+        let (pairs, others) = (equal(values.chunks(2)), equal(values[1..].chunks(2)));
+        if pairs * 20 > 9 * values.len() && others * 10 < values.len() {
+            note(
+                notes,
+                format!("the values of {} come in equal pairs; two processes may have written them", used.name),
+            );
+        }
         let turns = values.windows(3).filter(|three| (three[1] - three[0]) * (three[2] - three[1]) < 0.0).count();
         if turns * 10 > 9 * (values.len() - 2) && distances(1) > 4.0 * distances(2) {
             note(
@@ -86,13 +101,21 @@ fn two_series(curve: &Read, notes: &mut Vec<String>) {
     }
 }
 
-/// A curve that has fewer epochs than the text names.
-fn missing_epochs(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
-    let named = records.epochs.len();
+/// Curves that all have fewer epochs than the file names.
+fn missing_epochs(curves: &[&Read], named: usize, notes: &mut Vec<String>) {
     let most = curves.iter().filter(|curve| curve.names_epochs).map(|curve| curve.epochs).max();
     if let Some(most) = most.filter(|most| named >= FEW && 10 * (most + 1) < 9 * named) {
-        note(notes, format!("lines name {named} epochs, but the longest curve has {most}; the others were left out"));
+        note(notes, format!("{named} epochs are named, but the longest curve has {most}; the others were left out"));
     }
+}
+
+/// A column of texts by which rows of the same epoch differ, if there is one. `rows` are its texts with their epochs.
+pub fn tells_apart(column: &str, rows: &[(Option<f64>, &str)]) -> Option<String> {
+    let epochs: HashSet<Option<u64>> = rows.iter().map(|(epoch, _)| epoch.map(bits)).collect();
+    let texts: HashSet<&str> = rows.iter().map(|(_, text)| *text).collect();
+    let both: HashSet<_> = rows.iter().map(|(epoch, text)| (epoch.map(bits), *text)).collect();
+    let recurs = texts.len() > 1 && 2 * texts.len() <= rows.len() && 2 * both.len() > 3 * epochs.len();
+    recurs.then(|| format!("rows with another {column} were not told apart; they may be of several runs or sets"))
 }
 
 fn bits(value: f64) -> u64 {
@@ -152,6 +175,8 @@ fn left_over(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
         Some((Target::Metric(at), _)) => Some(at),
         _ => None,
     };
+    let stands_for = |name: &str| special::stands_for(name).map(|(target, _)| target);
+    let is_converted = |name: &str| metrics().any(|used| stands_for(name) == Some(Target::Metric(used.metric)));
     let has = |name: &str| metrics().any(|used| used.name == name || Some(used.metric) == target(name));
     let longest = curves.iter().map(|curve| curve.epochs).max().unwrap_or_default();
     let mut forms = Vec::new();
@@ -159,11 +184,11 @@ fn left_over(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
         let is_left = |(name, values): &&(String, Vec<f64>)| {
             let unused = values.iter().filter(|value| !used.contains(&bits(**value))).count();
             let moves = values.iter().any(|value| *value != values[0]);
-            moves
-                && 5 * unused > 4 * values.len()
-                && !told.contains(name.as_str())
-                && !means.contains(name.as_str())
-                && !(form.is_progress && has(name))
+            let is_known = told.contains(name.as_str())
+                || means.contains(name.as_str())
+                || is_converted(name)
+                || form.is_progress && has(name);
+            moves && 5 * unused > 4 * values.len() && !is_known
         };
         let left: Vec<&str> = form.values.iter().filter(is_left).map(|(name, _)| name.as_str()).collect();
         if !left.is_empty() {

@@ -202,7 +202,7 @@ impl Gather {
         }
         if !curves.is_empty() && !unread.is_empty() {
             let unread: Vec<&str> = unread.iter().map(String::as_str).collect();
-            notes.push(format!("nothing in these parts has a known name, so they were left out ({})", listed(&unread)));
+            notes.push(format!("these parts were left out, because they contain no known name: {}", listed(&unread)));
         }
         if has_runs && curves.len() > 1 {
             notes.push("the epoch goes back, so the file has several runs; each is a curve of its own".to_owned());
@@ -220,7 +220,7 @@ impl Gather {
         if curves.iter().any(|curve| curve.epochs.len() >= CURVE - 1) && curves.iter().any(is_test) {
             let left: Vec<&str> =
                 curves.iter().filter(|curve| is_test(curve)).map(|curve| curve.name.as_str()).collect();
-            notes.push(format!("a single value is no curve, so these were left out: {}", listed(&left)));
+            notes.push(format!("these were left out, because a single value is not a curve: {}", listed(&left)));
             curves.retain(|curve| !is_test(curve));
             if let [only] = &mut curves[..] {
                 only.name.clear();
@@ -253,7 +253,7 @@ fn without_copies(curves: &mut Vec<ForeignCurve>, notes: &mut Vec<String>) {
     }
     if !copies.is_empty() {
         let copies: Vec<&str> = copies.iter().rev().map(String::as_str).collect();
-        note(notes, format!("these repeat another curve and were left out: {}", listed(&copies)));
+        note(notes, format!("these were left out, because they repeat another curve: {}", listed(&copies)));
         if let [only] = &mut curves[..] {
             only.name.clear();
         }
@@ -270,8 +270,7 @@ pub fn no_column(choice: &Choice, names: &[&str]) -> Problem {
 }
 
 fn nothing_known(names: &[&str]) -> Problem {
-    let problem =
-        Problem::new("neither a loss nor an accuracy was found; looked for loss, accuracy, val_loss, val_accuracy");
+    let problem = Problem::new("no loss and no accuracy was found (loss, accuracy, val_loss, val_accuracy)");
     let names: Vec<&str> =
         names.iter().copied().filter(|name| !is_ignorable(name) && meaning(name).is_none()).collect();
     if names.is_empty() {

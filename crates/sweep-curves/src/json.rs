@@ -2,19 +2,21 @@
 //! Face's `trainer_state.json`, and mmcv's logs. Python writes NaN and Infinity, which JSON does not allow; they are
 //! accepted.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Map, Value};
 
 use super::gather::{Gather, with_part};
 use super::names::{Target, meaning, names_part, words};
 use super::rows::{Place, Row};
-use super::{Problem, python};
+use super::{Problem, doubts, python};
 
 /// Maximum file size in bytes. Parsed JSON takes about ten times its length in memory.
 const MOST_BYTES: usize = 64 << 20;
 /// Keys that may contain a curve.
 const WITHIN: [&str; 6] = ["history", "log_history", "epochs", "metrics", "results", "iterations"];
+/// Maximum number of keys whose texts are compared.
+const MOST_KEYS: usize = 100;
 /// Objects within a row are read to this depth.
 const DEEPEST: usize = 4;
 
@@ -41,7 +43,25 @@ pub fn read(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
     if let Some(text) = output(&value) {
         return gather.printed(&text, "");
     }
+    not_told_apart(&value).into_iter().for_each(|said| gather.note(said));
     rows(&value)?.iter().try_for_each(|row| gather.row(row))
+}
+
+/// What texts without a meaning may tell apart, in a list of rows.
+fn not_told_apart(value: &Value) -> Vec<String> {
+    let rows: Vec<&Map<String, Value>> = value.as_array().into_iter().flatten().filter_map(Value::as_object).collect();
+    let epoch = |row: &Map<String, Value>| {
+        row.iter()
+            .find(|(key, _)| matches!(meaning(key), Some((Target::Epoch, _))))
+            .and_then(|(_, value)| number(value))
+    };
+    let keys: BTreeSet<&String> = rows.iter().flat_map(|row| row.keys()).filter(|key| meaning(key).is_none()).collect();
+    let said = keys.into_iter().take(MOST_KEYS).filter_map(|key| {
+        let texts = rows.iter().filter_map(|row| Some((epoch(row), row.get(key)?.as_str()?)));
+        let texts: Vec<_> = texts.filter(|(_, text)| text.parse::<f64>().is_err()).collect();
+        (texts.len() * 10 > 9 * rows.len()).then(|| doubts::tells_apart(key, &texts))?
+    });
+    said.collect()
 }
 
 /// Parses a file: one document, or several as a list. A damaged last line, which a killed program may leave, is dropped.

@@ -13,7 +13,7 @@ use super::special::score;
 use super::{Target, names};
 
 /// Words before the number of an epoch, and words that make it another number: `best epoch: 7`.
-const EPOCH: [&str; 3] = ["epoch", "ep", "epoche"];
+const EPOCH: [&str; 6] = ["epoch", "ep", "epoche", "epoch_in", "epoch_inner", "inner_epoch"];
 const NO_EPOCH: [&str; 9] = ["over", "best", "last", "per", "total", "max", "num", "each", "every"];
 const STEP: [&str; 9] = ["step", "iter", "iteration", "global_step", "batch", "batches", "it", "update", "up"];
 /// Words before the number of an epoch that begins: `Start of epoch 3`.

@@ -254,7 +254,7 @@ impl Printed {
             records.line(text, &line, redrawn);
         }
         if line.decimal_commas {
-            self.note("commas were read as decimal marks");
+            self.note("commas were read as decimal points");
         }
         if let Some(heading) = line.heading.filter(|_| !line.alone) {
             (self.section, self.section_is_used, self.section_age) = (Some(heading), false, 0);
@@ -263,7 +263,7 @@ impl Printed {
             return;
         }
         if line.bare_sets {
-            self.note("CatBoost names no metric here; learn and test were taken for the losses");
+            self.note("CatBoost names no metric here; learn and test were read as the losses");
         }
         // A loss by a name of its own may be the only one.
         let measures =
@@ -314,7 +314,8 @@ impl Printed {
         let mut line = parse(text, part, &self.metric);
         // `Prec@1 76.0 (75.1)` below `Test: [10/99] Loss 1.2 (1.3)`.
         let is_place = line.epoch.is_some() || line.step.is_some() || line.progress || line.bar;
-        let is_running = !line.pairs.is_empty() && line.pairs.iter().all(|pair| pair.running);
+        let mut metrics = line.pairs.iter().filter(|pair| is_metric(&pair.name)).peekable();
+        let is_running = metrics.peek().is_some() && metrics.all(|pair| pair.running);
         if is_running && !is_place && self.was_running && part.is_none() && self.last_part.is_some() {
             line = parse(text, self.last_part, &self.metric);
         }
@@ -396,7 +397,7 @@ impl Printed {
             }
             let measures = self.values.iter().any(|value| is_metric(&value.name));
             if self.epoch.is_none() && self.step.is_none() && self.counted > 0.0 && measures {
-                self.note("no line names an epoch, so each time that a name came again was counted as one");
+                self.note("no line names an epoch, so an epoch was counted each time a name was repeated");
             }
             self.counted += 1.0;
             if measures && self.epoch.is_none() && self.step.is_none() {

@@ -40,7 +40,7 @@ impl Problem {
             return problem.within(name);
         }
         Problem::new(format!("{name}: no learning curve was found; {seen}")).hint(
-            "a line such as `epoch 3: train_loss 0.53, val_loss 0.61` for each epoch can be read, as can a table whose \
+            "print a line such as `epoch 3: train_loss 0.53, val_loss 0.61` for each epoch, or give a table whose \
              first line is `epoch,train_loss,val_loss`; `sweep diagnose --help` lists the formats",
         )
     }

@@ -39,7 +39,7 @@ fn nested_lists_belong_to_sets_or_runs() {
     let sets = r#"{"learn": {"Logloss": [0.6, 0.5]}, "validation": {"Logloss": [0.65, 0.6]}}"#;
     assert_reads(sets, "0.6 - 0.65 -, 0.5 - 0.6 -");
     let numbered = r#"{"validation_0": {"logloss": [0.6, 0.5]}, "validation_1": {"logloss": [0.65, 0.6]}}"#;
-    assert_says(numbered, "0.6 - 0.65 -, 0.5 - 0.6 -", "validation_0 was taken for the training set");
+    assert_says(numbered, "0.6 - 0.65 -, 0.5 - 0.6 -", "validation_0 was read as training");
     let runs = r#"{"small": {"loss": [0.9, 0.8], "val_loss": [1, 0.9]}, "large": {"loss": [0.5, 0.4], "val_loss": [0.7, 0.8]}}"#;
     assert_reads(runs, "0.9 - 1 -, 0.8 - 0.9 -; 0.5 - 0.7 -, 0.4 - 0.8 -");
     let catboost = r#"{"meta": {"learn_metrics": [{"name": "Logloss"}], "test_metrics": [{"name": "Logloss"}]}, "iterations":
@@ -65,10 +65,10 @@ fn tables_of_papers_and_tools_are_read() {
     assert_says(spacy, "49 - - 0.1, 39 - - 0.4", "SCORE is shown as the accuracy");
     let card = "It achieves:\n- Loss: 0.3\n- Accuracy: 0.9\n\n| Training Loss | Epoch | Validation Loss |\n|---|---|---|\n| 0.9 | 1.0 | \
                 0.8 |\n| 0.7 | 2.0 | 0.75 |\n";
-    assert_says(card, "0.9 - 0.8 -, 0.7 - 0.75 -", "numbers around the table were left out");
+    assert_says(card, "0.9 - 0.8 -, 0.7 - 0.75 -", "numbers outside the table were left out");
     let german = "Epoche;loss;val_loss\n1;0,9;0,8\n2;0,7;0,75\n";
-    assert_says(german, "0.9 - 0.8 -, 0.7 - 0.75 -", "commas were read as decimal marks");
-    assert_says("Epoche 1/2 - loss: 0,9512\nEpoche 2/2 - loss: 0,75\n", "0.9512 - - -, 0.75 - - -", "decimal marks");
+    assert_says(german, "0.9 - 0.8 -, 0.7 - 0.75 -", "commas were read as decimal points");
+    assert_says("Epoche 1/2 - loss: 0,9512\nEpoche 2/2 - loss: 0,75\n", "0.9512 - - -, 0.75 - - -", "decimal points");
     let fastai = "epoch     train_loss  valid_loss  time\n[0, 0.9, 0.8, '00:12']\n(#4) [1,0.7,0.75,'00:12']\n";
     assert_reads(fastai, "0.9 - 0.8 -, 0.7 - 0.75 -");
     let long = "epoch,metric,value\n1,train_loss,0.9\n1,val_loss,0.8\n2,train_loss,0.7\n2,val_loss,0.75\n";
@@ -116,11 +116,11 @@ fn what_stands_for_a_metric_is_converted_and_said() {
         )
     };
     let log = dice(0, 0.9) + &dice(1, 0.7);
-    assert_says(&log, "0.9 - 0.8 -, 0.7 - 0.8 -", "dice_loss was taken for the training loss");
+    assert_says(&log, "0.9 - 0.8 -, 0.7 - 0.8 -", "dice_loss was read as the training loss");
     let engine = "{\"loss\": 0.9, \"epoch\": 1, \"iter\": 50, \"step\": 50}\n{\"loss\": 0.9, \"epoch\": 1, \"iter\": 100, \"step\": 100}\n\
                   {\"accuracy/top1\": 60, \"step\": 1}\n{\"loss\": 0.7, \"epoch\": 2, \"iter\": 150, \"step\": 150}\n{\"accuracy/top1\": 70, \
                   \"step\": 2}\n";
-    assert_says(engine, "0.9 - - 0.6, 0.7 - - 0.7", "recorded apart from the loss");
+    assert_says(engine, "0.9 - - 0.6, 0.7 - - 0.7", "recorded separately from the loss");
 }
 
 #[test]
@@ -250,7 +250,7 @@ fn a_second_bar_is_the_validation_sets_wherever_its_count_stands() {
 fn a_test_after_training_is_no_point_of_the_curve() {
     let epochs: String = (1..=5).map(|n| format!("Epoch {n}/5: loss {}\n", 1.0 / f64::from(n))).collect();
     let (found, notes) = read_file("file", &(epochs + "Test accuracy: 0.7\n"));
-    assert!(!found.contains("0.7") && notes.contains("left out: Test accuracy"), "{found} {notes}");
+    assert!(!found.contains("0.7") && notes.contains("not a curve: Test accuracy"), "{found} {notes}");
 }
 
 #[test]
@@ -297,7 +297,7 @@ fn values_that_stand_before_the_line_of_their_epoch_belong_to_it() {
         |n: u32, train: f64, val: f64| format!("Train loss: {train}, val loss: {val}\n----- epoch {n}/2 -----\n");
     assert_reads(&log(&bare), both);
     let before = |n: u32, train: f64, val: f64| format!("Validation loss: {val}\nEpoch {n}: train loss {train}\n");
-    assert_says(&log(&before), both, "stands before the line of each epoch");
+    assert_says(&log(&before), both, "before the line of an epoch were assigned");
     // The network as it was initialized is no epoch.
     let after = |n: u32, train: f64, val: f64| format!("Epoch {n}: train loss {train}\nValidation loss: {val}\n");
     assert_reads(&("Validation loss: 2.3\n".to_owned() + &log(&after)), both);
@@ -316,11 +316,11 @@ fn a_loss_among_evaluation_results_is_not_silently_the_validation_sets() {
         )
     };
     let bert = block(100, 0.8, "  eval_loss = 0.45\n", 0.5) + &block(200, 0.85, "  eval_loss = 0.4\n", 0.3);
-    assert_says(&bert, "0.5 - 0.45 0.8, 0.3 - 0.4 0.85", "taken for the training loss");
+    assert_says(&bert, "0.5 - 0.45 0.8, 0.3 - 0.4 0.85", "read as the training loss");
     let estimator = block(100, 0.8, "  eval_loss = 0.45\n", 0.45) + &block(200, 0.85, "  eval_loss = 0.4\n", 0.4);
     assert_reads(&estimator, "- - 0.45 0.8, - - 0.4 0.85");
     let alone = "***** Eval results *****\nacc = 0.8\nloss = 0.5\n***** Eval results *****\nacc = 0.85\nloss = 0.4\n";
-    assert_says(alone, "- - 0.5 0.8, - - 0.4 0.85", "stands below a heading about eval");
+    assert_says(alone, "- - 0.5 0.8, - - 0.4 0.85", "is below a heading about eval");
 }
 
 #[test]
@@ -341,7 +341,7 @@ fn what_stands_between_epochs_does_not_change_them() {
                   accuracy                           0.85      2000\n   macro avg       0.85      0.85      0.85      2000\n";
     assert_says(&(log.clone() + report), both, "classification reports were left out");
     let summary = "Training complete - Val Loss: 0.5, Test Accuracy: 0.8\n";
-    assert_says(&(log.clone() + summary), both, "came again after the line of their epoch");
+    assert_says(&(log.clone() + summary), both, "repeated after the line of their epoch");
     // A second run whose first one was followed by other numbers.
     let two = format!("Train Acc: 0.9, Val Acc: 0.3\n{log}{summary}{log}");
     let (found, notes) = read_file("file", &two);
@@ -378,7 +378,7 @@ fn a_heading_or_a_score_tells_which_lines_are_of_validation() {
             "Epoch: [{n}/9] Iter:[0/4], Loss: {train}\nEpoch: [{n}/9] Iter:[3/4], Loss: {train}\nLoss: {val}, MeanIU: 0.4\n"
         )
     };
-    assert_says(&(scored(1, 0.9, 0.8) + &scored(2, 0.7, 0.75)), "0.9 - 0.8 -, 0.7 - 0.75 -", "a line with scores");
+    assert_says(&(scored(1, 0.9, 0.8) + &scored(2, 0.7, 0.75)), "0.9 - 0.8 -, 0.7 - 0.75 -", "lines with scores");
     let sets = "Training Epoch: 1, Loss: 0.9\nValidating Epoch: 1, accuracy: 0.6\nTesting Epoch: 1, accuracy: 0.1\nTraining Epoch: 2, \
                 Loss: 0.7\nValidating Epoch: 2, accuracy: 0.7\nTesting Epoch: 2, accuracy: 0.1\n";
     assert_reads(sets, "0.9 - - 0.6, 0.7 - - 0.7");
@@ -386,7 +386,7 @@ fn a_heading_or_a_score_tells_which_lines_are_of_validation() {
         |n: u32, loss: f64| format!("10:11:01.123 [main] INFO org.dl.Listener - Score at iteration {n} is {loss}\n");
     assert_reads(&(java(0, 0.9) + &java(100, 0.7)), "0.9 - - -, 0.7 - - -");
     let named = |n: u32, loss: f64| format!("iteration:{n} step:72/1687, NER loss: {loss}\n");
-    assert_says(&(named(1, 0.9) + &named(2, 0.7)), "0.9 - - -, 0.7 - - -", "NER loss was taken for the training loss");
+    assert_says(&(named(1, 0.9) + &named(2, 0.7)), "0.9 - - -, 0.7 - - -", "NER loss was read as the training loss");
 }
 
 #[test]
@@ -407,7 +407,11 @@ fn lines_of_other_languages_and_bars_under_their_epoch_are_read() {
         )
     };
     assert_reads(&(summary(1, 0.9, 0.8) + &summary(2, 0.7, 0.75)), "0.9 - 0.8 -, 0.7 - 0.75 -");
-    assert_says("Epoch 1: loss=0.9\nEpoch 1: loss=0.8\nEpoch 2: loss=0.7\n", "0.8 - - -, 0.7 - - -", "several times");
+    assert_says(
+        "Epoch 1: loss=0.9\nEpoch 1: loss=0.8\nEpoch 2: loss=0.7\n",
+        "0.8 - - -, 0.7 - - -",
+        "several lines with different numbers",
+    );
     assert!(refusal("TRAIN_BSZ=16\nD_KERNEL_MAP=512\nD_KERNEL_MAP=256\n").contains("no learning curve"));
 }
 

@@ -35,7 +35,7 @@ fn models_that_only_a_name_before_the_epoch_tells_apart_are_curves_of_their_own(
     assert_says(
         &taking_turns,
         "0.9 - 1 -, 0.7 - 1 -; 0.8 - 1 -, 0.6 - 1 -",
-        "names before `epoch` tell trainings apart",
+        "names before `epoch` belong to different training runs",
     );
     assert_eq!(names(&taking_turns), ["ResNet18", "VGG16"]);
     let header = |model: &str, n: u32, loss: f64| format!("{model} - Epoch {n}\ntrain loss: {loss}\nval loss: 1\n");
@@ -54,10 +54,10 @@ fn models_that_only_a_name_before_the_epoch_tells_apart_are_curves_of_their_own(
 fn scores_of_several_models_are_no_epochs() {
     let model = |name: &str, score: f64| format!("=== {name} ===\nTest accuracy: {score}\n");
     let models = model("Random forest", 0.8) + &model("Boosting", 0.85) + &model("Linear", 0.7);
-    assert!(refusal(&models).contains("results of several trainings"), "{}", refusal(&models));
+    assert!(refusal(&models).contains("results of several training runs"), "{}", refusal(&models));
     let (found, notes, _) = read_text("file", &notebook(&[&models, "Epoch 1: loss 0.9\nEpoch 2: loss 0.7\n"]));
     assert_eq!(found, "0.9 - - -, 0.7 - - -");
-    assert!(notes.iter().any(|note| note.contains("results of several trainings")), "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("results of several training runs")), "{notes:?}");
     // The same text with other numbers is a curve.
     let curve: String = (1..4).map(|n| format!("saved to model_{n}.pt\nTest accuracy: 0.{n}\n")).collect();
     assert_says(&curve, "- - - 0.1, - - - 0.2, - - - 0.3", "no line names an epoch");
@@ -68,22 +68,18 @@ fn folds_without_epoch_numbers_are_curves_of_their_own() {
     let step = |loss: f64| format!("train loss: {loss}\nval loss: 1\n");
     let fold = |n: u32, loss: f64| format!("----- Fold {n}/2 -----\n{}{}", step(loss), step(loss / 2.0));
     let log = fold(1, 0.8) + &fold(2, 0.6);
-    assert_says(&log, "0.8 - 1 -, 0.4 - 1 -; 0.6 - 1 -, 0.3 - 1 -", "names a fold begins another curve");
+    assert_says(&log, "0.8 - 1 -, 0.4 - 1 -; 0.6 - 1 -, 0.3 - 1 -", "names a fold begins a new curve");
     assert_eq!(names(&log), ["fold 1", "fold 2"]);
 }
 
 #[test]
 fn guessed_losses_are_said() {
-    assert_says(
-        "epoch 1 cost: 0.9\nepoch 2 cost: 0.7\n",
-        "0.9 - - -, 0.7 - - -",
-        "cost was taken for the training loss",
-    );
+    assert_says("epoch 1 cost: 0.9\nepoch 2 cost: 0.7\n", "0.9 - - -, 0.7 - - -", "cost was read as the training loss");
     let domains = |n: u32, loss: f64| format!("Epoch: {n} avg_loss_tgt: {loss} cluster_loss: 3\n");
     assert_says(
         &(domains(1, 0.9) + &domains(2, 0.7)),
         "0.9 - - -, 0.7 - - -",
-        "avg_loss_tgt was taken for the training loss, not cluster_loss",
+        "avg_loss_tgt was read as the training loss, not cluster_loss",
     );
     let yolo = |n: u32, total: f64| {
         format!("[Epoch {n}/9, Batch 7/7] [Losses: x 0.3, y 0.2, conf 4.4, total {total}, recall: 0.1]\n")
@@ -141,15 +137,19 @@ fn what_is_no_part_of_the_curve_is_left_out_and_said() {
     let epoch = |n: u32, loss: f64| format!("Epoch {n}/3: train_loss={loss}, val_loss=0.9, val_acc=0.8\n");
     let log = epoch(1, 0.9) + &epoch(2, 0.8) + &epoch(3, 0.7);
     let summary = "Training complete - Train Acc: 0.95, Val Acc: 0.85\n";
-    assert_says(&(log.clone() + summary), "0.9 - 0.9 0.8, 0.8 - 0.9 0.8, 0.7 - 0.9 0.8", "with those beside them");
+    assert_says(
+        &(log.clone() + summary),
+        "0.9 - 0.9 0.8, 0.8 - 0.9 0.8, 0.7 - 0.9 0.8",
+        "with the numbers next to them",
+    );
     let evaluated = notebook(&[&log, "10/10 [====] - 1s - loss: 0.6 - accuracy: 0.9\n"]);
-    assert_says(&evaluated, "0.9 - 0.9 0.8, 0.8 - 0.9 0.8, 0.7 - 0.9 0.8", "a single value is no curve");
+    assert_says(&evaluated, "0.9 - 0.9 0.8, 0.8 - 0.9 0.8, 0.7 - 0.9 0.8", "a single value is not a curve");
     let header = "| Epoch | Training Loss | Validation Loss | Accuracy |\n|---|---|---|---|\n";
     let twice = |n: u32| format!("{header}| {n} | 0.9 | 0.8 | 0.7 |\n{{'eval_accuracy': 0.7, 'epoch': {n}.0}}\n");
     let (found, _, _) = read_text("file", &twice(1));
     assert_eq!(found, "0.9 - 0.8 0.7");
     let zero: String = (1..5).map(|n| format!("epoch {n} | train_loss: 0.{n} | test_loss: 0.00000\n")).collect();
-    assert_says(&zero, "0.1 - - -, 0.2 - - -, 0.3 - - -, 0.4 - - -", "test_loss is 0 in all 4 places");
+    assert_says(&zero, "0.1 - - -, 0.2 - - -, 0.3 - - -, 0.4 - - -", "test_loss is always 0 (4 values)");
     let merged = "epoch,train_loss,val_loss\n1,0.9,0.8\n<<<<<<< HEAD\n2,0.8,0.7\n=======\n2,0.6,0.75\n3,0.5,0.7\n4,0.4,0.7\n5,0.3,0.7\n";
     assert_says(
         merged,
@@ -164,7 +164,7 @@ fn what_is_no_part_of_the_curve_is_left_out_and_said() {
     assert!(read_text("file", &early).1.iter().any(|note| note.contains("before the first line")), "{early}");
     let lightning = "Epoch 0: 100%|##| 2/2 [00:04<00:00, 0.4it/s, loss=0.9]\nEpoch 1: 100%|##| 2/2 [00:04<00:00, 0.4it/s, loss=0.7, \
                      val_loss=0.8]\n";
-    assert_says(lightning, "0.9 - - -, 0.7 - 0.8 -", "the one of the epoch before");
+    assert_says(lightning, "0.9 - - -, 0.7 - 0.8 -", "those of the previous epoch");
     let keras = "Epoch 1/1\n\u{1b}[1m9/9\u{1b}[0m ━━━━ 2s 5ms/step - loss: 1.3 - val_loss: 1.2\n";
     assert_says(keras, "1.3 - 1.2 -", "means of running means");
 }
@@ -175,6 +175,9 @@ fn settings_are_no_validation_metric() {
     let curve = reading(&format!("in_features: 64\nBASE_LR: 0.5\n{epochs}")).expect("it is a curve").curves.remove(0);
     assert_eq!(curve.may_be_validation, None);
     assert!(curve.once.contains(&"in_features".to_owned()), "{:?} {:?}", curve.once, curve.unused);
+    let top: String = (1..6).map(|n| format!("Epoch {n}: loss 0.{n}\ntop 1 acc: 0.{n}\n")).collect();
+    let curve = reading(&top).expect("it is a curve").curves.remove(0);
+    assert_eq!(curve.may_be_validation.as_deref(), Some("\"val_accuracy=top acc\""));
     let recall: String = (1..6).map(|n| format!("Epoch {n}: loss 0.{n}\nEpoch {n}: recall@20: 0.{n}\n")).collect();
     let curve = reading(&recall).expect("it is a curve").curves.remove(0);
     assert!(curve.may_be_validation.is_some_and(|choice| choice.contains("recall@20")));
@@ -207,6 +210,8 @@ fn phases_of_a_table_are_trainings_and_a_table_of_results_is_refused() {
         (1..3).map(|n| format!("event,{n},0.{n},1\n")).chain((1..4).map(|n| format!("lm,{n},0.{n}5,2\n"))).collect();
     let found = read_text("file", &format!("phase,epoch,train_loss,val_loss\n{rows}")).0;
     assert_eq!(found, "0.1 - 1 -, 0.2 - 1 -; 0.15 - 2 -, 0.25 - 2 -, 0.35 - 2 -");
+    let searched = "mean_fit_time,param_C,mean_test_score\n0.1,1,0.7\n0.1,2,0.8\n0.2,3,0.9\n";
+    assert!(refusal(searched).contains("another param_C"), "{}", refusal(searched));
     let results = "Date,Model Type,Train Epoch,R2 Score\n1,GMM,720,0.7\n2,MLP,350,0.9\n3,KNN,700,0.8\n4,GMM,540,0.6\n";
     assert!(refusal(results).contains("another Model Type"), "{}", refusal(results));
 }
@@ -218,7 +223,7 @@ fn scores_below_the_name_of_their_set_and_losses_of_a_model_are_read() {
     };
     assert_says(&(epoch(1, 0.5) + &epoch(2, 0.6)), "0.1 - - 0.5, 0.2 - - 0.6", "BLEU-1 is shown as the accuracy");
     let lists = r#"{"coil_train_losses": [0.9, 0.7, 0.6], "coil_val_losses": [1, 0.9, 0.8], "best_val_loss": 0.8}"#;
-    assert_says(lists, "0.9 - 1 -, 0.7 - 0.9 -, 0.6 - 0.8 -", "coil_val_losses was taken for the validation loss");
+    assert_says(lists, "0.9 - 1 -, 0.7 - 0.9 -, 0.6 - 0.8 -", "coil_val_losses was read as the validation loss");
 }
 
 #[test]
@@ -244,12 +249,84 @@ fn what_does_not_fit_the_lines_is_said() {
 }
 
 #[test]
+fn what_does_not_fit_a_table_is_said() {
+    let rows = |sets: &[&str], row: fn(u32, &str) -> String| -> String {
+        (1..7).flat_map(|n| sets.iter().map(move |set| row(n, set))).collect()
+    };
+    let said = |text: &str, note: &str| {
+        let notes = read_text("file", text).1;
+        assert!(notes.iter().any(|said| said.contains(note)), "{note} is not in {notes:?}\n{text}");
+    };
+    let domains = rows(&["sketch", "photo"], |n, set| format!("{n},{set},0.{n},1.{n}\n"));
+    said(&format!("epoch,domain,loss,val_loss\n{domains}"), "rows with another domain");
+    let objects = rows(&["a", "b"], |n, task| format!("{{\"epoch\": {n}, \"task\": \"{task}\", \"loss\": 0.{n}}}\n"));
+    said(&objects, "rows with another task");
+    let single = rows(&["improved"], |n, text| format!("{n},{text},0.{n},1.{n}\n"));
+    assert_eq!(read_text("file", &format!("epoch,state,loss,val_loss\n{single}")).1, [""; 0]);
+    let half = rows(&["0.5", ""], |n, loss| format!("{},{loss},3.{n}\n", 2 * n - u32::from(loss.is_empty())));
+    said(&format!("epoch,loss,time\n{half}"), "12 epochs are named, but the longest curve has 6");
+    let tests = rows(&["0.9"], |n, test| format!("{n},0.{n},1.{n},{test}\n"));
+    said(
+        &format!("epoch,loss,val_loss,test_loss\n{tests}"),
+        "val_loss was used, and other names for the same were left out: test_loss",
+    );
+    let twice = rows(&["", ""], |n, _| format!("loss: 0.{n}\n"));
+    said(&twice, "come in equal pairs");
+}
+
+#[test]
+fn folds_below_the_epoch_and_numbers_above_the_first_step_are_told_apart() {
+    let line = |n: u32, fold: u32| format!("Epoch: {n} Fold: {fold} Loss: 0.{}\n", 9 - n - fold);
+    let folds: String = (0..3).flat_map(|n| (0..2).map(move |fold| line(n, fold))).collect();
+    assert_says(&folds, "0.9 - - -, 0.8 - - -, 0.7 - - -; 0.8 - - -, 0.7 - - -, 0.6 - - -", "(fold 0, fold 1)");
+    let inner = |out: u32, n: u32| format!("epoch_out: {out}, epoch_in: {n}, loss: 0.{}\n", 9 - n - out);
+    let nested: String = (0..2).flat_map(|out| (0..3).map(move |n| inner(out, n))).collect();
+    assert_says(&nested, "0.9 - - -, 0.8 - - -, 0.7 - - -; 0.8 - - -, 0.7 - - -, 0.6 - - -", "the epoch goes back");
+    let outer: String = (0..3).map(|n| format!("epoch_out: {n}, loss: 0.{}\n", 9 - n)).collect();
+    assert_says(&outer, "0.9 - - -, 0.8 - - -, 0.7 - - -", "epoch_out was not read as the epoch");
+    let script = "best_val_loss = 1.5\nval_loss = 7\nval_loss = 8\n";
+    let step = |n: u32| format!("step:{n}/9 val_loss:0.{}\nstep:{n}/9 train_loss:0.{}\n", 9 - n, 8 - n);
+    let steps: String = (0..4).map(step).collect();
+    let expected = "0.8 - 0.9 -, 0.7 - 0.8 -, 0.6 - 0.7 -, 0.5 - 0.6 -";
+    assert_says(&(script.to_owned() + &steps), expected, "outside the lines that name steps");
+    let bar =
+        |n: u32| format!("Training [= ] {n}0.0% {n}00/900 | 4.6 it/s | loss=0.{n} | validation_loss=1.5\nSaved {n}\n");
+    let bars = format!("Vocabulary: 32000, tokens: 21\n{}{}", bar(2), bar(4));
+    assert_says(&bars, "0.2 - 1.5 -, 0.4 - 1.5 -", "counts steps");
+}
+
+#[test]
+fn a_result_below_the_last_epoch_is_no_part_of_it() {
+    let batch = |epoch: u32, step: u32, loss: f64| format!("Epoch {epoch}/2, step {step}/542, loss = {loss}\n");
+    let epochs = batch(1, 10, 0.5) + &batch(1, 540, 0.3) + &batch(2, 10, 0.3) + &batch(2, 540, 0.1);
+    assert_reads_so(&(epochs + "RMSE 30.9601, MAPE 0.3924\n"), "0.4 - - -, 0.2 - - -");
+    let steps: String = (1..6).map(|n| format!("loss = 0.{n}, step = {n}00\n")).collect();
+    let result = "Saving dict for global step 500: eval_loss = 0.7, global_step = 500\n  eval_loss = 0.7\n";
+    let expected = "0.1 - - -, 0.2 - - -, 0.3 - - -, 0.4 - - -, 0.5 - - -";
+    assert_says(&(steps + result), expected, "a single value is not a curve: eval_loss");
+    let stats =
+        |loss: f64| format!("Averaged stats: lr: 0.1  class_error: 9.00  loss: 9.0 ({loss})  loss_box: 1 (1)\n");
+    let epoch = |n: u32| {
+        let (train, test) =
+            (format!("Epoch: [{n}]  [1/2]  lr: 0.1  loss: 9.5 (8.5)\n"), "Test:  [78/79]  loss: 7.5 (7.5)\n");
+        train + &stats(0.9) + test + &stats(0.8)
+    };
+    assert_reads_so(&(epoch(0) + &epoch(1)), "0.9 - 0.8 -, 0.9 - 0.8 -");
+    let agent = "[step=1] episode=1 return=-113.7 loss=712.2\n[step=2] episode=2 return=-63.8 loss=822.3\n";
+    assert!(refusal(agent).contains("reinforcement learning"), "{}", refusal(agent));
+    let prose = "He got no reward for it.\nNothing else was written.\n";
+    assert!(!refusal(prose).contains("reinforcement learning"), "{}", refusal(prose));
+    let settings = "RANGE_LOSS_WEIGHT: 1\nLOSS_WEIGHT_CENTER: 0.5\n";
+    assert!(reading(&settings.repeat(2)).is_err());
+}
+
+#[test]
 fn a_log_that_lacks_its_first_line_has_all_epochs() {
     let bar = |loss: f64| format!("9/9 [====] - 1s - loss: {loss} - val_loss: 1.5\n");
     let epochs: String = (1..5).map(|n| bar(1.0 / f64::from(n)) + &format!("Epoch {}/5\n", n + 1)).collect();
     let log = epochs + &bar(0.2) + "{'accuracy': 0.8, 'f1_score': 0.7}\n";
     let expected = "1 - 1.5 -, 0.5 - 1.5 -, 0.3333 - 1.5 -, 0.25 - 1.5 -, 0.2 - 1.5 -";
-    assert_says(&log, expected, "were taken for epoch 1");
+    assert_says(&log, expected, "were assigned to epoch 1");
 }
 
 #[test]
@@ -287,7 +364,7 @@ fn reports_of_results_are_no_curves() {
     let board = "Agent,ELO,Wins,Losses\nRandom,1644,508,292\nNeural,1399,193,167\n";
     assert!(refusal(board).contains("another Agent"), "{}", refusal(board));
     let sites: String = (1..5).map(|n| format!("- Site {n} winter: RMSE 6.8{n}, MAE 4.2{n}\n")).collect();
-    assert!(refusal(&sites).contains("results of several trainings"), "{}", refusal(&sites));
+    assert!(refusal(&sites).contains("results of several training runs"), "{}", refusal(&sites));
     let models = r#"[{"accuracy": 0.6, "model_key": "lstm"}, {"accuracy": 0.3, "model_key": "tree"}]"#;
     assert!(refusal(models).contains("another model_key"), "{}", refusal(models));
 }

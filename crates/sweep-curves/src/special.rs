@@ -9,8 +9,13 @@ use sweep_core::trial::METRICS;
 
 /// Words in the names of rewards.
 const REWARDS: [&str; 5] = ["reward", "rewards", "rew", "episode_return", "ep_rew_mean"];
-/// Words of losses that are a part of another one, or a rival's.
-const PARTS: [&str; 14] = [
+/// Words of losses that are a part of another one or a rival's, or of their weights.
+const PARTS: [&str; 19] = [
+    "weight",
+    "weights",
+    "coef",
+    "coeff",
+    "lambda",
     "aux",
     "kl",
     "kld",
@@ -66,7 +71,7 @@ fn numbered_sets(values: &mut Cow<Values>, notes: &mut Vec<String>) {
     if !numbered(0) || !numbered(1) {
         return;
     }
-    note(notes, "validation_0 was taken for the training set and validation_1 for the validation set");
+    note(notes, "validation_0 was read as training and validation_1 as validation");
     let renamed = std::mem::take(values.to_mut()).into_iter().map(|(name, points)| {
         let train = name.strip_prefix("validation_0-").map(|metric| format!("train-{metric}"));
         (train.unwrap_or(name), points)
@@ -184,7 +189,7 @@ fn only_losses(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes:
         };
         let others: Vec<&str> = found.iter().filter(|name| **name != taken).map(|name| name.as_str()).collect();
         let beside = if others.is_empty() { String::new() } else { format!(", not {}", listed(&others)) };
-        note(notes, format!("{taken} was taken for the {of} loss{beside}"));
+        note(notes, format!("{taken} was read as the {of} loss{beside}"));
         let taken = taken.clone();
         let points = values.to_mut().remove(&taken).unwrap_or_default();
         values.to_mut().insert(metric.to_owned(), points);
@@ -268,7 +273,9 @@ pub fn unjudgeable(names: &[&str]) -> Option<Problem> {
     }
     let is_reward = |name: &&str| names::words(name).iter().any(|word| REWARDS.contains(&word.as_str()));
     let validated = names.iter().any(|name| matches!(meaning(name), Some((Target::Metric(4 | 5), _))));
-    (names.iter().any(is_reward) && !validated).then(rewarded)
+    // `episode=7 return=1.5`.
+    let has_returns = ["episode", "return"].iter().all(|name| names.contains(name));
+    ((has_returns || names.iter().any(is_reward)) && !validated).then(rewarded)
 }
 
 /// Why a text without any curve cannot be judged, if its words tell.
@@ -280,7 +287,7 @@ pub fn unjudgeable_text(text: &str) -> Option<Problem> {
     let finds = |expression: &str| regex::Regex::new(expression).is_ok_and(|expression| expression.is_match(text));
     match () {
         () if RIVALS.iter().all(|expression| finds(expression)) => Some(adversarial()),
-        () if finds(r"(?i)\b(ep_rew_mean|rewards?|episode_return)\b") => Some(rewarded()),
+        () if finds(r#"(?i)\b(ep_rew_mean|rewards?|episode_return)\b[\s"':=|]*-?\d"#) => Some(rewarded()),
         () if lists_trials(text) => Some(trials()),
         () => None,
     }
@@ -297,15 +304,15 @@ pub fn lists_trials(text: &str) -> bool {
 
 /// The problem with a list of trials.
 pub fn trials() -> Problem {
-    Problem::new("it lists the results of trials, one number each. That is no curve, and there is no verdict")
-        .hint("give the log of one training, with one line an epoch")
+    Problem::new("it lists the results of trials, one number each. That is not a curve, so there is no verdict")
+        .hint("give the log of one training run, with one line per epoch")
 }
 
 /// The problem with the results of several trainings.
 pub fn results() -> Problem {
     Problem::new(
-        "no line names an epoch, and its scores stand below texts of their own, so they are results of several trainings \
-         and no curve",
+        "no line names an epoch, and each score has a heading of its own, so these are results of several training \
+         runs, not a curve",
     )
     .hint("if each score is of an epoch, print its number with it: `epoch 3: val_accuracy 0.81`")
 }
@@ -354,7 +361,7 @@ pub(crate) fn may_be_validation(names: &[String], has_train_loss: bool) -> Optio
     if let Some((_, name)) = best.filter(|_| !names.iter().any(named)) {
         return Some(quoted(format!("val_accuracy={name}")));
     }
-    (!names.is_empty()).then(|| example(&names))
+    (!names.is_empty()).then(|| example(&names).replacen("train_", "val_", 1))
 }
 
 fn quoted(choice: String) -> String {

@@ -6,11 +6,11 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-use super::Problem;
 use super::cells::number;
 use super::gather::{Gather, no_column, with_part};
 use super::names::{Choice, Target, is_part, meaning, names_part, quantity};
 use super::rows::{Place, Row};
+use super::{Problem, doubts};
 
 /// Maximum number of columns.
 const MOST_COLUMNS: usize = 10_000;
@@ -125,8 +125,9 @@ pub fn read(bytes: &[u8], file: &str, choices: &[Choice], gather: &mut Gather) -
         gather.note("no column counts epochs or steps, so rows were counted");
     }
     if table.decimal_commas {
-        gather.note("commas were read as decimal marks");
+        gather.note("commas were read as decimal points");
     }
+    (0..header.len()).filter_map(|at| table.not_told_apart(&records, at)).for_each(|said| gather.note(said));
     let no_rows: Vec<String> = records.iter().filter(|record| !table.has_number(record)).map(shown).collect();
     if let [first, ..] = &no_rows[..] {
         gather.note(format!(
@@ -292,7 +293,11 @@ impl<'a> Table<'a> {
             return None;
         }
         let is_kind = |name: &String| KINDS.contains(&name.to_lowercase().replace([' ', '-'], "_").as_str());
-        let is_set = |name: &String| SETTINGS.contains(&name.to_lowercase().replace([' ', '-'], "_").as_str());
+        // scikit-learn's searches write `param_C`.
+        let is_set = |name: &String| {
+            let name = name.to_lowercase().replace([' ', '-'], "_");
+            SETTINGS.contains(&name.as_str()) || name.starts_with("param_")
+        };
         let named = |at: usize| matches!(meaning(&self.names[at]), Some((Target::Curve, _)));
         // The first column has names, and no other tells where in a training a row belongs.
         let is_label = |at: usize| {
@@ -324,6 +329,16 @@ impl<'a> Table<'a> {
         Some(problem.hint(
             "give the curve of one training; if the rows are epochs, name their count with --columns epoch=COLUMN",
         ))
+    }
+
+    /// What a column of texts that has no meaning may tell apart.
+    fn not_told_apart(&self, records: &[csv::ByteRecord], at: usize) -> Option<String> {
+        let has_meaning = self.curves.contains(&at) || self.split == Some(at) || self.long.is_some();
+        let texts =
+            records.iter().filter(|row| row.get(at).is_some_and(|field| text_only(field) && !has_digits(field)));
+        let texts: Vec<_> = texts.map(|row| (self.number(row, self.epoch), self.text(row, at))).collect();
+        let fits = !has_meaning && texts.len() * 10 > 9 * records.len();
+        fits.then(|| doubts::tells_apart(&self.names[at], &texts))?
     }
 
     /// Whether a line has a number, or is a header again.

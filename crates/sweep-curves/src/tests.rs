@@ -179,7 +179,7 @@ fn what_a_divergence_is_and_what_was_merely_not_measured() {
 fn columns_are_named_by_hand_where_they_must_be() {
     let table = "turn;fit;held out\n1;1.9;1.8\n2;1.5;1.6\n";
     let problem_without = problem(text(table), &[]);
-    assert!(problem_without.what.contains("neither a loss nor an accuracy"), "{problem_without}");
+    assert!(problem_without.what.contains("no loss and no accuracy"), "{problem_without}");
     let hint = problem_without.hint.expect("there is a remedy");
     assert!(hint.contains("turn, fit") || hint.contains("fit, held out"), "{hint}");
     let choices = ["epoch=turn", "train_loss=fit", "val_loss=held out"].map(|choice| choice.parse().expect("a choice"));

@@ -99,7 +99,7 @@ fn hugging_faces_logs_and_tables_are_read() {
     let card = "| Training Loss | Epoch | Step | Validation Loss | Accuracy |\n|:---:|:---:|:---:|:---:|:---:|\n| No log | 1.0 \
                 | 100 | 0.51 | 0.81 |\n| 0.4 | 2.0 | 200 | 0.48 | 0.83 |\n";
     assert_reads(card, "- - 0.51 0.81, 0.4 - 0.48 0.83");
-    assert!(read_text("file", card).1.iter().any(|note| note.contains("Accuracy was taken for the validation set")));
+    assert!(read_text("file", card).1.iter().any(|note| note.contains("Accuracy was read as validation accuracy")));
     let rows: String = (1..=7).map(|n| format!("| 0.{n} | {} | {} | 0.{n}5 |\n", f64::from(n) / 3.0, n * 10)).collect();
     let by_step = "| Training Loss | Epoch | Step | Validation Loss |\n|---|---|---|---|\n".to_owned() + &rows;
     let (found, notes, _) = read_text("file", &by_step);
@@ -176,7 +176,7 @@ fn what_was_guessed_or_not_understood_is_said() {
     let (found, notes, unused) =
         read_text("file", "epoch,train_loss,test_loss,f1,time\n1,0.9,0.8,0.5,3\n2,0.7,0.75,0.6,3\n");
     assert_eq!(found, "0.9 - 0.8 -, 0.7 - 0.75 -");
-    assert!(notes.iter().any(|note| note == "test_loss was taken for the validation set"), "{notes:?}");
+    assert!(notes.iter().any(|note| note == "test_loss was read as validation"), "{notes:?}");
     assert_eq!(unused, ["f1"]);
     let yolo = "                  epoch,         train/box_loss,         train/cls_loss,  metrics/mAP50-95(B),           \
                 val/box_loss,           val/cls_loss\n                      1,                    1.0,                    0.5, \
@@ -228,7 +228,7 @@ fn what_stands_under_the_same_name_twice_is_taken_apart() {
     assert_reads(evaluated, "1 0.5 1.1 0.4, 0.5 0.7 0.6 0.6");
     let graph = "Epoch: 001, Loss: 1.0, Train: 0.5, Val: 0.4, Test: 0.3\nEpoch: 002, Loss: 0.5, Train: 0.7, Val: 0.6, Test: 0.5\n";
     assert_reads(graph, "1 0.5 - 0.4, 0.5 0.7 - 0.6");
-    assert!(read_text("file", graph).1.contains(&"Val was taken for an accuracy".to_owned()));
+    assert!(read_text("file", graph).1.contains(&"Val was read as an accuracy".to_owned()));
     let by_epoch = r#"{"1": {"train_loss": 1.0, "val_loss": 1.1}, "2": {"train_loss": 0.5, "val_loss": 0.6}}"#;
     assert_reads(by_epoch, "1 - 1.1 -, 0.5 - 0.6 -");
 }

@@ -53,8 +53,8 @@ pub fn contradiction(loss: &Series, accuracy: &Series) -> Option<Contradiction> 
 pub fn finding(found: &Contradiction) -> Finding {
     let Contradiction { accuracy, from, to } = *found;
     let headline = format!(
-        "Accuracy was not used: it stays at {} while the loss falls from {} to {}, so it does not measure what is \
-         trained. For a regression, log the mean absolute error instead.",
+        "Accuracy was not used: it stays at {} while the loss falls from {} to {}, so it does not measure what the \
+         network is trained for. For a regression, log the mean absolute error instead.",
         percent(accuracy),
         Unit::Loss.text(from),
         Unit::Loss.text(to)

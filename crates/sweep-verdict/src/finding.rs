@@ -50,22 +50,22 @@ impl Name {
     /// Returns an explanation for readers who do not know the term.
     pub fn meaning(self) -> &'static str {
         match self {
-            Name::Diverged => "training broke down",
+            Name::Diverged => "training diverged or collapsed",
             Name::ModeMismatch => "the network behaves differently in training and evaluation mode",
             Name::Stuck => "the network learns nothing",
             Name::TooShort => "too few epochs to judge",
             Name::Unvalidated => "no data was held out for validation",
             Name::LowCeiling => "validation stalls far below what should be possible",
             Name::Worsening => "training itself gets worse",
-            Name::ValidationAtChance => "validation guesses while training is nearly perfect",
+            Name::ValidationAtChance => "validation is no better than guessing, although training is nearly perfect",
             Name::Underfit => "the network does not fit even the training data",
             Name::OverRegularized => "dropout or weight decay is too strong",
             Name::Overfit => "the network memorizes the training data instead of generalizing",
-            Name::Unstable => "steps are too large or batches too small",
+            Name::Unstable => "the learning rate is too high or batches are too small",
             Name::StillImproving => "more epochs would help",
             Name::Plateau => "validation no longer changes",
             Name::GoodFit => "no problem with the fit was found",
-            Name::AccuracyUnusable => "accuracy does not measure what is trained",
+            Name::AccuracyUnusable => "accuracy does not measure what the network is trained for",
         }
     }
 }

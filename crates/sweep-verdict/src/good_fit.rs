@@ -93,8 +93,10 @@ pub fn finding(view: &View) -> Finding {
         }
         (None, None) => "Training was not measured, so only validation was judged".to_owned(),
     };
-    let headline =
-        format!("No problem was found. {close}, and validation does not get worse beyond its noise.{}", view.caveat());
+    let headline = format!(
+        "No problem was found. {close}, and validation does not get worse by more than its noise.{}",
+        view.caveat()
+    );
     let end = |series: &Option<super::series::Series>| series.as_ref().map(|series| series.end());
     Finding::new(Name::GoodFit, Severity::Note, headline)
         .evidence("training accuracy at the end", Unit::Accuracy, end(&view.train_accuracy))

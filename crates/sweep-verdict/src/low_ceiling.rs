@@ -49,7 +49,7 @@ pub fn find(view: &View) -> Option<Finding> {
     if let Some(gained) = poor.as_ref().and_then(|_| rising(view, peak)) {
         let headline = format!(
             "Training is not finished: training accuracy still rose by {} points in the last third of the epochs. \
-             {ceiling_text} so far, and training is poor. Train longer before you suspect anything else.",
+             {ceiling_text} so far, and training is still poor. Train longer before you look for other causes.",
             number(gained * 100.0, 0)
         );
         let longer =
@@ -68,14 +68,14 @@ pub fn find(view: &View) -> Option<Finding> {
             };
             let measured = match view.mode {
                 Mode::WhileTraining if view.context.dropout != Some(0.0) => {
-                    " (measured with dropout on, if there is any)"
+                    " (measured during training, with dropout if the network has any)"
                 }
                 _ => "",
             };
             let headline = format!(
                 "The network does not fit even the training data, so overfitting is not the limit: {} was only \
-                 {}{measured} when validation was best (epoch {peak}). {ceiling_text}{beside}. Suspect the data first, \
-                 unless it was checked.",
+                 {}{measured} when validation was best (epoch {peak}). {ceiling_text}{beside}. Check the data first, \
+                 unless you already did.",
                 poor.what,
                 poor.text(),
             );
@@ -106,8 +106,8 @@ fn rising(view: &View, peak: u32) -> Option<f64> {
 fn kept(view: &View, poor: &Evidence, ceiling: f64, behind: f64, learnt: f64) -> Finding {
     let accuracy = |value| Unit::Accuracy.text(value);
     let headline = format!(
-        "The parameters of this trial are the limit, not the data: other trials fit this data ({}) and reach {} in \
-         validation. Here validation accuracy stalls near {}, and {} was only {} at that epoch.",
+        "The limit is this trial's parameters, not the data: other trials fit this data ({}) and reach {} in \
+         validation. In this trial, validation accuracy stalls near {}, and {} was only {} at that epoch.",
         accuracy(learnt),
         accuracy(ceiling + behind),
         accuracy(ceiling),

@@ -40,7 +40,8 @@ pub fn find(view: &View) -> Option<Finding> {
     let headline = format!(
         "The network behaves differently in evaluation mode: it classifies {} of the training data correctly during \
          training, but only {} in evaluation mode. The usual cause is the running statistics of batch normalization, \
-         which lag if an epoch has few steps. Validation has the same problem, so it says nothing about the fit.",
+         which lag behind if an epoch has few steps. Validation metrics have the same problem, so they do not show \
+         how well the network fits.",
         Unit::Accuracy.text(training.end()),
         Unit::Accuracy.text(evaluated.end())
     );

@@ -51,8 +51,8 @@ pub fn find(view: &View) -> Option<Finding> {
     };
     let severity = Severity::scale(1.0 - train.end().max(val.end()), [0.2, 0.6]);
     let headline = format!(
-        "{cause}: training accuracy ({}) is hardly better than validation accuracy ({}), so the network learns less than \
-         it could.",
+        "{cause}: training accuracy ({}) is hardly better than validation accuracy ({}), although neither is high, so \
+         the network could learn more.",
         Unit::Accuracy.text(train.end()),
         Unit::Accuracy.text(val.end()),
     );

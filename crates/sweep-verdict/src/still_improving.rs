@@ -50,8 +50,8 @@ pub fn find(view: &View) -> Option<Finding> {
             .evidence(format!("validation {} at the end", word(series)), unit(series), series.end())
             .evidence("forecast for epoch", Unit::Epoch, f64::from(outlook.until))
             .evidence("forecast", unit(series), outlook.expected)
-            .evidence("forecast at the worst", unit(series), worse)
-            .evidence("forecast at the best", unit(series), better)
+            .evidence("worst forecast (95% interval)", unit(series), worse)
+            .evidence("best forecast (95% interval)", unit(series), better)
             .advice([Advice::MoreEpochs { until: outlook.until, longer_schedule: false }])
             .advice(slow(view).then_some(Advice::HigherLearningRate)),
     )

@@ -134,8 +134,8 @@ fn constant(view: &View) -> Option<Finding> {
     }
     let what = match majority {
         Some(val) => format!(
-            "its validation accuracy is {} in every epoch, which is the share of one class, so it gives the same answer \
-             to everything",
+            "its validation accuracy is {} in every epoch, which is the share of one class, so it predicts the same \
+             class for every input",
             Unit::Accuracy.text(val.end())
         ),
         None => format!("its loss stays at {} from the second epoch to the last", Unit::Loss.text(loss.end())),

@@ -104,7 +104,8 @@ fn the_beginning_of_the_published_question_is_not_judged_as_the_whole() {
     let twenty = judge(&question[..20], &Context::default());
     let improving = twenty.iter().find(|finding| finding.name == Name::StillImproving).expect("it still improves");
     assert_eq!(evidence(improving, "forecast for epoch"), 30.0);
-    let (worst, best) = (evidence(improving, "forecast at the worst"), evidence(improving, "forecast at the best"));
+    let (worst, best) =
+        (evidence(improving, "worst forecast (95% interval)"), evidence(improving, "best forecast (95% interval)"));
     assert!(worst < 0.6037 && 0.6037 < best && best - worst < 0.2, "{improving:#?}");
 }
 
@@ -220,7 +221,7 @@ fn poor_training_beside_trials_that_learn_is_the_settings_fault_or_none() {
         [Advice::DefaultAdam],
         "regularization is not the limit where training is 8 points ahead: {kept:?}"
     );
-    assert!(kept.headline.contains("The parameters of this trial are the limit, not the data"), "{kept:?}");
+    assert!(kept.headline.contains("The limit is this trial's parameters, not the data"), "{kept:?}");
     // No trial validates better, so poor training is what good validation requires.
     assert_eq!(find(judged(learnt(0.55))), None);
 }

@@ -17,8 +17,8 @@ pub fn find(view: &View) -> Option<Finding> {
     }
     let headline = match recorded {
         0 => "No epoch was completed, so the fit cannot be judged.".to_owned(),
-        1 => "One value is no curve, so the fit cannot be judged.".to_owned(),
-        many => format!("{many} epochs are too few to judge the fit: a trend cannot be told from noise."),
+        1 => "One value is not a curve, so the fit cannot be judged.".to_owned(),
+        many => format!("{many} epochs are too few to judge the fit: a trend cannot be distinguished from noise."),
     };
     let improving = view.watched().is_some_and(|series| series.len() > 1 && series.best() + 1 == series.len());
     let until = view.context.epochs_planned.unwrap_or(0).max(view.last.saturating_mul(2)).max(LEAST_EPOCHS);

@@ -44,7 +44,7 @@ pub fn find(view: &View) -> Option<Finding> {
     let severity = Severity::scale(training.into_iter().chain(validation).reduce(f64::max)?, SCALE);
     let about = |what: &str, series: &Series, noise: String| {
         let level = unit(series).text(series.end());
-        format!("{what} oscillates around {level} from epoch to epoch (standard deviation {noise})")
+        format!("{what} oscillates from epoch to epoch around {level} (standard deviation {noise})")
     };
     let loss = |what: &str, series: &Series| about(what, series, Unit::Loss.about(series.noise));
     let points = |noise: f64| format!("{} points", number(noise * 100.0, 1));

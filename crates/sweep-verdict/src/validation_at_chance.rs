@@ -60,8 +60,8 @@ pub fn find(view: &View) -> Option<Finding> {
         _ => format!("training accuracy is {}", text(fit)),
     };
     let headline = format!(
-        "Validation is no better than guessing{among} ({}), although {trained}. The two sets are not \
-         treated alike, or their labels do not belong together; regularization cannot help.",
+        "Validation is no better than guessing{among} ({}), although {trained}. The two sets are preprocessed or \
+         evaluated differently, or the labels of one set do not match its inputs. Regularization cannot help.",
         text(level)
     );
     Some(

@@ -188,11 +188,11 @@ impl<'a> View<'a> {
         match (self.mode, self.context.dropout) {
             (Mode::Evaluated, _) => "",
             (Mode::WhileTraining, Some(0.0)) => {
-                " Training was measured while the weights changed, so the true gap is slightly wider."
+                " Training metrics were measured while the weights changed, so the true gap is slightly larger."
             }
             (Mode::WhileTraining, _) => {
-                " Training was measured during training, where dropout and augmentation (if any) make it look worse, so \
-                 the true gap is wider."
+                " Training metrics were measured during training, with dropout and augmentation (if any), which make \
+                 them look worse. So the true gap is larger."
             }
         }
     }

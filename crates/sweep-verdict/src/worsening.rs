@@ -71,8 +71,8 @@ fn spike(loss: &Series) -> Option<Finding> {
     for (at, value) in loss.values.iter().enumerate() {
         if at > 0 && *value > EXPLODED * before.abs().max(end) {
             let headline = format!(
-                "Training exploded and came back: its loss jumped to {} in epoch {} (highest before: {}). What was \
-                 learned until then is lost.",
+                "Training loss exploded and fell again: it jumped to {} in epoch {} (highest before: {}). What the \
+                 network had learned until then is lost.",
                 significant(*value, 4),
                 loss.epochs[at],
                 significant(before, 4)

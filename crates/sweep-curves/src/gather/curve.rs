@@ -5,9 +5,12 @@ use std::collections::{BTreeMap, HashSet};
 use super::{CURVE, Found, Points, Values, listed, note};
 use crate::clock::Clock;
 use crate::doubts::{Read, Used};
-use crate::names::{Choice, Target, is_ignorable, is_validation, meaning, names_part};
+use crate::names::{Choice, Target, is_ignorable, is_validation, meaning, names_part, quantity, words};
 use crate::{Divergence, ForeignCurve, special};
 use sweep_core::trial::{EpochMetrics, METRICS};
+
+/// Errors that are recorded beside a loss, and are no other name for it.
+const ERRORS: [&str; 4] = ["mae", "mse", "rmse", "mape"];
 
 /// Finds the values that stand for a target.
 fn find<'a>(target: Target, values: &'a Values, choices: &[Choice]) -> Found<'a> {
@@ -26,7 +29,7 @@ fn find<'a>(target: Target, values: &'a Values, choices: &[Choice]) -> Found<'a>
     let is_metric = matches!(target, Target::Metric(_));
     let courses = meant
         .into_iter()
-        .filter(|(_, (name, points))| points.len() > 1 || longest == 1 && !(is_metric && is_single(name, values)));
+        .filter(|(_, (name, points))| !is_once(points) || longest == 1 && !(is_metric && is_single(name, values)));
     // Of names that are equally near, the one with more epochs.
     let placed = |points: &Points| points.iter().filter(|(place, _)| place.epoch.is_some()).count();
     courses.min_by_key(|(far, (_, points))| (*far, std::cmp::Reverse(placed(points)))).map(|(_, found)| found)
@@ -97,12 +100,16 @@ pub(super) fn curve(
         values: points.iter().map(|(_, value)| *value).collect(),
         shown: epochs.iter().filter_map(|epoch| epoch.get(METRICS[metric])).collect(),
     });
+    let doubles = doubles(values, &metrics, choices, notes);
+    let places = values.values().flatten().filter(|(_, value)| value.is_finite());
+    let named: HashSet<u64> = places.filter_map(|(place, _)| Some(place.epoch?.ceil().to_bits())).collect();
     let read = Read {
         name: name.to_owned(),
         epochs: epochs.len(),
         names_epochs: matches!(clock, Clock::Epochs { .. }),
+        named: named.len(),
         used: used.collect(),
-        unused: unused.iter().chain(&once).cloned().collect(),
+        unused: unused.iter().chain(&once).chain(&doubles).cloned().collect(),
     };
     let curve = ForeignCurve { name: name.to_owned(), epochs, divergence, unused, once, may_be_validation };
     (!curve.epochs.is_empty() || curve.divergence.is_some()).then_some((curve, read))
@@ -112,7 +119,12 @@ pub(super) fn curve(
 fn is_single(name: &str, values: &Values) -> bool {
     let is_metric = |name: &str| matches!(meaning(name), Some((Target::Metric(_), _)));
     let is_curve = || values.iter().any(|(name, points)| points.len() >= CURVE && is_metric(name));
-    is_metric(name) && values.get(name).is_some_and(|points| points.len() == 1) && is_curve()
+    is_metric(name) && values.get(name).is_some_and(is_once) && is_curve()
+}
+
+/// Whether all values belong to one place, where they may stand several times.
+fn is_once(points: &Points) -> bool {
+    points.iter().all(|(place, _)| *place == points[0].0)
 }
 
 /// Says which metrics have a single value and were left out.
@@ -121,7 +133,7 @@ fn singles(values: &Values, metrics: &[Found; METRICS.len()], notes: &mut Vec<St
     let single = values.keys().filter(|name| is_single(name, values) && !used(name));
     let single: Vec<&str> = single.map(String::as_str).collect();
     if !single.is_empty() {
-        note(notes, format!("a single value is no curve, so these were left out: {}", listed(&single)));
+        note(notes, format!("these were left out, because a single value is not a curve: {}", listed(&single)));
     }
 }
 
@@ -138,11 +150,11 @@ fn guesses(metrics: &[Found; METRICS.len()], choices: &[Choice], notes: &mut Vec
     for (at, name) in found.filter(|(_, name)| !METRICS.contains(name) && !chosen(name)) {
         let lower = name.to_lowercase();
         if let Some(name) = name.strip_suffix(" accuracy?") {
-            note(notes, format!("{name} was taken for an accuracy"));
+            note(notes, format!("{name} was read as an accuracy"));
         } else if at >= 4 && names_part(name).is_some_and(|part| part.starts_with("test")) {
-            note(notes, format!("{name} was taken for the validation set"));
+            note(notes, format!("{name} was read as validation"));
         } else if at == 0 && names_part(name).is_none() && !lower.contains("loss") {
-            note(notes, format!("{name} was taken for the training loss"));
+            note(notes, format!("{name} was read as the training loss"));
         }
     }
 }
@@ -151,7 +163,7 @@ fn guesses(metrics: &[Found; METRICS.len()], choices: &[Choice], notes: &mut Vec
 fn unmeasured(metrics: &mut [Found; METRICS.len()], choices: &[Choice], notes: &mut Vec<String>) {
     let is_chosen = choices.iter().any(|choice| choice.target == Target::Metric(4));
     if let Some((name, points)) = metrics[4].filter(|(name, points)| !is_chosen && is_zero_loss(name, points)) {
-        note(notes, format!("{name} is 0 in all {} places, so it was not measured", points.len()));
+        note(notes, format!("{name} is always 0 ({} values), so it was treated as not measured", points.len()));
         metrics[4] = None;
     }
 }
@@ -169,7 +181,13 @@ fn several_values(name: &str, means: &BTreeMap<u32, (f64, u32)>, notes: &mut Vec
     if several > 0 && 5 * several <= means.len() {
         let first = means.iter().find(|(_, (_, count))| *count > 1).map_or(0, |(epoch, _)| *epoch);
         let which = if several == 1 { format!("epoch {first} has") } else { format!("{several} epochs have") };
-        note(notes, format!("{which} several values of {name} where the others have one; rows may stand there twice"));
+        note(
+            notes,
+            format!(
+                "{which} several values of {name}, although other epochs have one; rows may be duplicated \
+            there"
+            ),
+        );
     }
 }
 
@@ -182,9 +200,12 @@ fn places(points: &Points) -> HashSet<[Option<u64>; 2]> {
 /// elsewhere than the training loss.
 fn is_doubtful(name: &str, values: &Values, metrics: &[Found; METRICS.len()]) -> bool {
     let with_loss = |losses: &Points| places(&values[name]).is_subset(&places(losses));
+    // Beside the loss of a step, an accuracy is that of the step's batch.
+    let is_of_epoch = values[name].iter().any(|(place, _)| place.epoch.is_some());
     values[name].len() > 1
         && (names_part(name).is_some_and(is_validation)
             || special::is_better_high(name)
+            || is_of_epoch && quantity(name) == Some("accuracy") && names_part(name).is_none()
             || special::is_measure(name) && !metrics[0].is_some_and(|(_, losses)| with_loss(losses)))
 }
 
@@ -199,7 +220,7 @@ fn unsplit_accuracy(metrics: &mut [Found; METRICS.len()], choices: &[Choice], no
             metrics[5] = metrics[1].take();
             note(
                 notes,
-                format!("{accuracy} was taken for the validation set, because it was recorded apart from the loss"),
+                format!("{accuracy} was read as validation accuracy, because it was recorded separately from the loss"),
             );
             return;
         }
@@ -209,13 +230,43 @@ fn unsplit_accuracy(metrics: &mut [Found; METRICS.len()], choices: &[Choice], no
     if training_is_split && names_part(accuracy).is_none() && !chosen(1) && !chosen(5) {
         if metrics[5].is_some() {
             // Hugging Face prints it twice: in a table, and by `evaluate`.
-            note(notes, format!("{accuracy} names no set, and was left out beside one that does"));
+            note(notes, format!("{accuracy} names no set, and was left out because another accuracy does"));
             metrics[1] = None;
             return;
         }
         metrics[5] = metrics[1].take();
-        note(notes, format!("{accuracy} was taken for the validation set, because the losses name their sets"));
+        note(notes, format!("{accuracy} was read as validation accuracy, because the losses name their sets"));
     }
+}
+
+/// Says which names mean the same as one that was used, but have other values, and returns them.
+fn doubles(
+    values: &Values,
+    metrics: &[Found; METRICS.len()],
+    choices: &[Choice],
+    notes: &mut Vec<String>,
+) -> Vec<String> {
+    let mean = |points: &Points| {
+        let finite: Vec<f64> = points.iter().map(|(_, value)| *value).filter(|value| value.is_finite()).collect();
+        finite.iter().sum::<f64>() / finite.len() as f64
+    };
+    let mut doubles: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
+    for (name, points) in values.iter().filter(|(_, points)| points.len() >= CURVE) {
+        let Some((Target::Metric(at), _)) = meaning(name) else { continue };
+        let Some((used, known)) = metrics[at] else { continue };
+        let (own, other) = (mean(points), mean(known));
+        let same_quantity =
+            quantity(name) == quantity(used) && !words(name).iter().any(|word| ERRORS.contains(&&**word));
+        let is_other = same_quantity && (names_part(name) != names_part(used) || points.len() == known.len());
+        let differs = (own - other).abs() > 0.05 * own.abs().max(other.abs());
+        if name != used && is_other && differs && !choices.iter().any(|choice| choice.column == *name) {
+            doubles.entry(used).or_default().push(name.as_str());
+        }
+    }
+    for (used, left) in &doubles {
+        note(notes, format!("{used} was used, and other names for the same were left out: {}", listed(left)));
+    }
+    doubles.into_values().flatten().map(str::to_owned).collect()
 }
 
 /// The names that were not used and are neither places nor times.
@@ -251,7 +302,7 @@ fn percent(metric: usize, name: &str, points: &Points, notes: &mut Vec<String>) 
         return 1.0;
     }
     if most > 100.0 + 1e-6 {
-        note(notes, format!("{name} is above 100, so it may be no accuracy"));
+        note(notes, format!("{name} is above 100, so it may not be an accuracy"));
         return 1.0;
     }
     note(notes, "accuracies above 1 were read as percentages");

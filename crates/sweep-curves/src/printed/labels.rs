@@ -9,6 +9,11 @@ use crate::names::{self, is_small};
 /// What stands before the number of an epoch, and the number.
 static LABEL: LazyLock<Regex> =
     LazyLock::new(|| Regex::new(r"(?i)^(.{1,60}?)\b(?:epoch|ep)\b[\s:=#\[(-]*(\d+)").expect("it is an expression"));
+/// An epoch, and the fold or run that it belongs to: `Epoch: 3 Fold: 1`.
+static BEFORE_FOLD: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)\bepoch[\s:=#\[(-]*(\d+)\b.{0,20}?\b(fold|run|seed)[\s_#:=.-]*(\d+)\b")
+        .expect("it is an expression")
+});
 /// A fold or a repetition, and its number. `seed: 42` is a setting.
 static FOLD: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?i)(?:^|[^a-z])(?:(fold|repeat|repetition)[\s_#:=.-]*(\d{1,3})|(seed)[\s_#-]+(\d+))(?:\D|$)")
@@ -150,6 +155,9 @@ impl Labels {
 fn label(text: &str) -> Option<(String, f64)> {
     if text.len() > LONGEST_LINE || !text.contains(['e', 'E']) {
         return None;
+    }
+    if let Some(found) = BEFORE_FOLD.captures(text) {
+        return Some((format!("{} {}", found[2].to_lowercase(), &found[3]), found[1].parse().ok()?));
     }
     let found = LABEL.captures(text)?;
     let name = found[1].trim_matches(|letter: char| !letter.is_alphanumeric());

@@ -1,5 +1,7 @@
 //! Reads a whole text, a second time where its end shows that it is not what it seemed to be.
 
+use std::collections::HashSet;
+
 use super::labels::Labels;
 use super::trailing::Order;
 use super::{Printed, Records, Row, is_metric, names, of_process};
@@ -32,20 +34,36 @@ pub fn read(text: &str) -> Said {
         printed.blocks.are_results() && rows.iter().all(|row| row.place.epoch.is_none()) || are_scores(&rows);
     if are_results {
         notes.push(
-            "no line names an epoch, and the scores stand below texts of their own or are those of a report, so they are \
-             results of several trainings and no curve"
+            "no line names an epoch, and each score has a heading of its own or is part of a report, so these are results \
+             of several training runs, not a curve"
                 .to_owned(),
         );
         rows.clear();
     }
+    without_counted(&mut rows, &mut notes);
     let records = printed.records.take().unwrap_or_default();
     Said { rows, notes, are_results, records }
+}
+
+/// Whether a row names neither epoch nor step, so that it was only counted.
+fn is_counted(row: &Row) -> bool {
+    row.place.epoch.is_none() && row.place.step.is_some_and(|step| step.fract() == 0.5)
+}
+
+/// Drops metrics above the lines that name steps, such as numbers in a script that a log begins with.
+fn without_counted(rows: &mut Vec<Row>, notes: &mut Vec<String>) {
+    let names_step = |row: &Row| row.place.epoch.is_none() && row.place.step.is_some() && !is_counted(row);
+    let curves: HashSet<String> = rows.iter().filter(|row| names_step(row)).map(|row| row.curve.clone()).collect();
+    let is_left = |row: &Row| is_counted(row) && row.has_any() && curves.contains(&row.curve);
+    if rows.iter().any(is_left) {
+        rows.retain(|row| !is_left(row));
+        notes.push("numbers outside the lines that name steps were left out".to_owned());
+    }
 }
 
 /// Whether rows that were only counted have nothing but errors of a regression.
 fn are_scores(rows: &[Row]) -> bool {
     const ERRORS: [&str; 6] = ["rmse", "mae", "mse", "mape", "r2", "smape"];
-    let is_counted = |row: &Row| row.place.epoch.is_none() && row.place.step.is_some_and(|step| step.fract() == 0.5);
     let is_error = |name: &str| names::words(name).iter().any(|word| ERRORS.contains(&word.as_str()));
     let of_validation = |name: &str| super::names_part(name).is_some_and(super::is_validation);
     let all = |holds: &dyn Fn(&str) -> bool| {
@@ -73,7 +91,7 @@ impl Printed {
         if self.whole || self.counted > 0.0 || self.epoch.is_some() || self.step.is_some() {
             self.hand_over(rows);
             self.fit += 1;
-            self.note("a line that names a fold begins another curve");
+            self.note("each line that names a fold begins a new curve");
         }
         (self.epoch, self.step, self.counted, self.header, self.table) = (None, None, 0.0, None, None);
         self.blocks.new_part();
@@ -94,8 +112,10 @@ impl Printed {
         if !labels.is_empty() {
             let names = labels.iter().take(3).cloned().collect::<Vec<_>>().join(", ");
             let mut printed = Printed { labels: Labels::known(labels), ..Printed::for_metric(&self.metric) };
-            printed
-                .note(&format!("the names before `epoch` tell trainings apart ({names}); each is a curve of its own"));
+            printed.note(&format!(
+                "the names before `epoch` belong to different training runs ({names}); each run is a \
+                    separate curve"
+            ));
             return Some(printed);
         }
         let batches = records.batches();

@@ -12,7 +12,7 @@ impl Printed {
                 (pair.name, renamed) = (format!("eval {}", pair.name), true);
             }
             if renamed {
-                self.note("the second progress bar of an epoch was taken for the validation set");
+                self.note("the second progress bar of an epoch was read as validation");
             }
         }
         if total == 0.0 {

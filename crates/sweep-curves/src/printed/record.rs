@@ -148,8 +148,12 @@ fn is_measured(name: &str) -> bool {
 /// What is left of a line without its numbers.
 pub fn form(text: &str) -> u64 {
     let mut hasher = DefaultHasher::new();
+    let mut has_unit = false;
     for token in scan(text).into_iter().take(PIECES) {
+        let is_unit = std::mem::replace(&mut has_unit, matches!(token, Token::Number { unit: true, .. }));
         match token {
+            // Times are in seconds or in milliseconds.
+            Token::Word(_) if is_unit => {}
             Token::Word(word) => word.trim_end_matches(|letter: char| letter.is_ascii_digit()).hash(&mut hasher),
             Token::Number { .. } => 0_u8.hash(&mut hasher),
             Token::Fraction(..) => 1_u8.hash(&mut hasher),

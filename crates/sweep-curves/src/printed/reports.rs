@@ -38,7 +38,7 @@ impl Printed {
             for pair in line.pairs.iter_mut().filter(|pair| by_batches(&pair.name)) {
                 pair.name = format!("val {}", pair.name);
             }
-            self.note("a line with scores that the lines of training do not have was taken for the validation set");
+            self.note("lines with scores that the training lines do not have were read as validation");
         }
         line
     }

@@ -34,9 +34,9 @@ impl Printed {
             line.pairs.remove(at);
         } else if self.results.names_sets && is_assigned {
             line.pairs[at].name = "train loss".to_owned();
-            self.note("`loss` stands beside names of the evaluation, so it was taken for the training loss");
+            self.note("`loss` is next to evaluation metrics, and was read as the training loss");
         } else if is_assigned {
-            self.note(&format!("`loss` stands below a heading about {part}, so it was taken for the validation loss"));
+            self.note(&format!("`loss` is below a heading about {part}, and was read as the validation loss"));
         }
     }
 }

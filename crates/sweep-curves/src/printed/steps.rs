@@ -39,7 +39,8 @@ impl Printed {
         let evaluates = line.pairs.iter().any(|pair| is_metric(&pair.name) && of_validation(pair));
         let has_epochs = line.epoch.or(self.epoch).is_some() || self.counted > 0.0 && self.step.is_none();
         let is_inside = line.batch.zip(line.of).is_some_and(|(done, of)| done < of || self.step.is_some());
-        if line.bar && !redrawn && evaluates && !has_epochs && is_inside && self.values.is_empty() {
+        let measured = self.values.iter().any(|value| is_metric(&value.name));
+        if line.bar && !redrawn && evaluates && !has_epochs && is_inside && !measured {
             (line.step, line.bar, line.progress, line.partial) = (line.batch, false, false, false);
         }
     }

@@ -9,7 +9,7 @@ impl Printed {
             // Numbers before it are a summary: a model card's `Loss: 0.22`.
             if self.epoch.is_none() && !self.values.is_empty() {
                 self.values.clear();
-                self.note("numbers around the table were left out");
+                self.note("numbers outside the table were left out");
             }
             self.hand_over(rows);
             self.table = Some(columns);
@@ -46,7 +46,7 @@ impl Printed {
         if leaves {
             (self.table, self.had_table, self.epoch) = (None, false, None);
         } else if metrics > 0 {
-            self.note("numbers around the table were left out");
+            self.note("numbers outside the table were left out");
         }
         leaves
     }

@@ -59,17 +59,17 @@ impl Printed {
         self.had_place |= is_place;
         if is_first && self.trailing == Order::Below && self.lacks_first_line(line, measures) {
             (self.epoch, self.trailing) = (Some(1.0), Order::SurelyBelow);
-            self.note("values stand before the line of epoch 2, so they were taken for epoch 1");
+            self.note("values before the line of epoch 2 were assigned to epoch 1");
         }
         if is_place && self.trailing == Order::Below {
             self.trailing = self.order(measures, || ENDED.iter().any(|word| lower().contains(word)));
             if self.trailing == Order::LikelyAbove {
-                self.note("validation stands before the line of each epoch, and was taken for the epoch of that line");
+                self.note("validation metrics before the line of an epoch were assigned to that epoch");
             }
             if self.trailing == Order::LikelyBelow {
                 self.note(
-                    "numbers stand before the first line that names an epoch, and were left out; those below each such \
-                     line were taken for its epoch",
+                    "numbers before the first line that names an epoch were left out; numbers below such a line were \
+                     assigned to its epoch",
                 );
             }
         }

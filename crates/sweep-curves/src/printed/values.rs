@@ -31,8 +31,8 @@ impl Printed {
         let of_validation = |name: &str| names_part(name).is_some_and(is_validation);
         if self.began_unvalidated && self.drawn && line.bar && line.pairs.iter().any(|pair| of_validation(&pair.name)) {
             self.note(
-                "the progress bar of the first epoch has no validation, so those of later epochs may show the one of the \
-                 epoch before",
+                "the progress bar of the first epoch shows no validation metrics, so later ones may show those of the \
+                 previous epoch",
             );
         }
         // A summary after training is no part of the last epoch, whose line had its values.
@@ -45,7 +45,10 @@ impl Printed {
             && !is_batch
             && line.pairs.iter().any(|pair| is_metric(&pair.name) && is_known(&pair.name))
         {
-            self.note("numbers that came again after the line of their epoch were left out, with those beside them");
+            self.note(
+                "numbers that were repeated after the line of their epoch were left out, together with the \
+                numbers next to them",
+            );
             return;
         }
         let mut changed = false;
@@ -81,7 +84,7 @@ impl Printed {
             }
         }
         if changed {
-            self.note("lines of the same epoch came several times with other numbers; the last ones count");
+            self.note("some epochs have several lines with different numbers; the last line was used");
         }
     }
 
@@ -98,7 +101,12 @@ impl Printed {
                     || self.of_line.contains(&other.name)
                     || words.iter().any(|word| ["average", "avg", "mean", "total", "epoch"].contains(&word.as_str()))
             };
-            let is_other = |other: &Value| other.name != value.name && part(other) == part(value) && is_mean(other);
+            // `RMSE` below the epoch is no mean of its `loss`.
+            let own = names::words(&value.name);
+            let shares = |other: &Value| names::words(&other.name).iter().any(|word| own.contains(word));
+            let is_other = |other: &Value| {
+                other.name != value.name && part(other) == part(value) && shares(other) && is_mean(other)
+            };
             let whole = |other: &Value| {
                 other.final_value && !other.came_often && is_other(other) && target(other) == target(value)
             };

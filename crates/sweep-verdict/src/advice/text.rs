@@ -77,9 +77,10 @@ impl Mirror {
 const HOLD_OUT: &str = "Hold out part of the training data (for example, one tenth) and log its loss, and its accuracy if there \
      is one, every epoch.";
 
-const COMPARE_SETS: &str = "Before any regularization, find what differs between the two sets: evaluate on the training data in the \
-     same code path (evaluation mode, batch norm); compare preprocessing and normalization; check that \
-     validation labels were not shuffled apart from their inputs, and that both sets number the classes alike.";
+const COMPARE_SETS: &str = "Before any regularization, find what differs between the two sets: evaluate on the \
+    training data in the same code path (evaluation mode, batch norm); compare preprocessing and normalization; check \
+    that validation labels were not shuffled separately from their inputs, and that both sets use the same class \
+    numbers.";
 
 const CHECK_CAPACITY: &str = "Check the capacity: without dropout, weight decay, max-norm and augmentation, training accuracy must \
      approach 100%. If it does not, the network is too small or the data is corrupt, and no other change \
@@ -131,9 +132,9 @@ fn check_task(task: Task) -> &'static str {
 fn more_data(task: Task) -> &'static str {
     match task {
         Task::Tabular => {
-            "Train on more rows if there are any, or on fewer columns: nothing improves generalization as much."
+            "Train on more rows if there are any, or on fewer columns: nothing else improves generalization as much."
         }
-        _ => "Train on more data, or start from a pretrained network: nothing improves generalization as much.",
+        _ => "Train on more data, or start from a pretrained network: nothing else improves generalization as much.",
     }
 }
 
