@@ -220,6 +220,6 @@ fn told<T: ToString>(lines: &mut Vec<String>, what: &str, old: T, new: T) {
 /// Adds a line for a value that is too large for a line.
 fn changed<T: PartialEq + Debug>(lines: &mut Vec<String>, what: &str, old: &T, new: &T) {
     if old != new {
-        lines.push(format!("{what} is another"));
+        lines.push(format!("{what} was replaced"));
     }
 }
