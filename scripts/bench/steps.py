@@ -78,7 +78,7 @@ def main():
     parser.add_argument("--examples", type=int, default=2048)
     parser.add_argument("--data", default=str(ROOT / "data/cifar-10-batches-bin"))
     args = parser.parse_args()
-    print("| preset | precision | threads | sweep, images/s | PyTorch, images/s | ratio (least, most) | floor | of it |")
+    print("| preset | precision | threads | sweep, images/s | PyTorch, images/s | ratio (min, max) | limit, images/s | sweep / limit |")
     print("|---|---|---|---|---|---|---|---|")
     for preset in args.presets.split(","):
         for precision in args.precisions.split(","):
