@@ -154,19 +154,18 @@ fn checked(args: &Args, greeting: &Greeting, environment: &Environment) -> Facts
 /// Looks for all that the sweep needs: its data, its program, a trainer, and slots.
 fn prepare(terms: &Terms, trainer: Option<&Path>, environment: &Environment) -> std::result::Result<Prepared, String> {
     let problems = |problems: sweep_spec::Problems| sweep_core::error::Error::from(problems).to_string();
-    let (mut spec, _) = Spec::read(&terms.text, &terms.file, &terms.base).map_err(problems)?;
-    spec.name.clone_from(&terms.name);
-    spec.start.clone_from(&terms.start);
+    let Terms { name, file, text, base, start, .. } = terms;
+    let mut spec = Spec::read_again(text, file, name, base, start.as_deref()).map_err(problems)?;
     if spec.devices.per_gpu == PerGpu::Auto {
         // What trials need is measured on the controller's machine only.
         spec.devices.per_gpu = PerGpu::Most(1);
     }
-    program::look_up(&spec, &terms.file, &terms.text, environment).map_err(problems)?;
-    let text = |error: sweep_core::error::Error| error.to_string();
-    sweep_file::inspect(&mut spec, &terms.file, &terms.text).map_err(text)?;
+    program::look_up(&spec, file, text, environment).map_err(problems)?;
+    let told = |error: sweep_core::error::Error| error.to_string();
+    sweep_file::inspect(&mut spec, file, text).map_err(told)?;
     let devices = running::devices(&spec, terms.gpus.as_deref());
-    let (slots, gpus) = running::slots(&devices, environment).map_err(text)?;
+    let (slots, gpus) = running::slots(&devices, environment).map_err(told)?;
     let trainer = trainer.or(terms.trainer.as_deref());
-    let launcher = spec.network().map(|_| running::trainer(trainer, environment)).transpose().map_err(text)?;
+    let launcher = spec.network().map(|_| running::trainer(trainer, environment)).transpose().map_err(told)?;
     Ok(Prepared { spec, launcher, slots, gpus })
 }

@@ -52,10 +52,8 @@ impl Opened {
         }
         let (history, length) = sweep_store::read(&layout)?;
         let text = file(&layout, &history)?;
-        let (mut spec, _) = Spec::read(&text, &layout.sweep_file().display().to_string(), &history.base)?;
-        // A sweep without a `name` is named after the file from which sweep.yaml was copied.
-        spec.name.clone_from(&history.name);
-        spec.start.clone_from(&history.start);
+        let file = layout.sweep_file().display().to_string();
+        let spec = Spec::read_again(&text, &file, &history.name, &history.base, history.start.as_deref())?;
         Ok(Opened { layout, spec, text, history, length })
     }
 

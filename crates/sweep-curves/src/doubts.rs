@@ -109,13 +109,19 @@ fn missing_epochs(curves: &[&Read], named: usize, notes: &mut Vec<String>) {
     }
 }
 
-/// A column of texts by which rows of the same epoch differ, if there is one. `rows` are its texts with their epochs.
-pub fn tells_apart(column: &str, rows: &[(Option<f64>, &str)]) -> Option<String> {
+/// What a column may tell apart whose rows of the same epoch have different texts. `rows` are its texts with their
+/// epochs, and `all` is the number of rows: nearly all must have a text.
+pub fn tells_apart(column: &str, rows: &[(Option<f64>, &str)], all: usize) -> Option<String> {
+    if rows.len() * 10 <= 9 * all {
+        return None;
+    }
     let epochs: HashSet<Option<u64>> = rows.iter().map(|(epoch, _)| epoch.map(bits)).collect();
     let texts: HashSet<&str> = rows.iter().map(|(_, text)| *text).collect();
     let both: HashSet<_> = rows.iter().map(|(epoch, text)| (epoch.map(bits), *text)).collect();
     let recurs = texts.len() > 1 && 2 * texts.len() <= rows.len() && 2 * both.len() > 3 * epochs.len();
-    recurs.then(|| format!("rows with another {column} were not told apart; they may be of several runs or sets"))
+    recurs.then(|| {
+        format!("rows with different values of {column} were not separated; they may belong to several runs or sets")
+    })
 }
 
 fn bits(value: f64) -> u64 {

@@ -208,9 +208,9 @@ fn text_only(field: &[u8]) -> bool {
     std::str::from_utf8(field).is_ok_and(|text| !text.is_empty() && number(text, false).is_none())
 }
 
-/// Whether a field may be a date or a time, or the name of a file that is numbered.
-fn has_digits(field: &[u8]) -> bool {
-    field.first().is_some_and(u8::is_ascii_digit)
+/// Whether a field is a text, and neither a date nor a time, nor the name of a file that is numbered.
+fn is_name(row: &csv::ByteRecord, at: usize) -> bool {
+    row.get(at).is_some_and(|field| text_only(field) && !field.first().is_some_and(u8::is_ascii_digit))
 }
 
 /// The columns of a table by what they mean.
@@ -301,14 +301,10 @@ impl<'a> Table<'a> {
         let named = |at: usize| matches!(meaning(&self.names[at]), Some((Target::Curve, _)));
         // The first column has names, and no other tells where in a training a row belongs.
         let is_label = |at: usize| {
-            let is_text =
-                |row: &csv::ByteRecord| row.get(at).is_some_and(|field| text_only(field) && !has_digits(field));
             at == 0
-                && self.long.is_none()
-                && !self.curves.contains(&at)
-                && self.split != Some(at)
+                && !self.is_known(at)
                 && 2 * values(at).len() > records.len()
-                && records.iter().filter(|row| is_text(row)).count() * 10 > 8 * records.len()
+                && records.iter().filter(|row| is_name(row, at)).count() * 10 > 8 * records.len()
         };
         let differs = |at: &usize| {
             let many = values(*at).len();
@@ -333,12 +329,14 @@ impl<'a> Table<'a> {
 
     /// What a column of texts that has no meaning may tell apart.
     fn not_told_apart(&self, records: &[csv::ByteRecord], at: usize) -> Option<String> {
-        let has_meaning = self.curves.contains(&at) || self.split == Some(at) || self.long.is_some();
-        let texts =
-            records.iter().filter(|row| row.get(at).is_some_and(|field| text_only(field) && !has_digits(field)));
+        let texts = records.iter().filter(|row| is_name(row, at));
         let texts: Vec<_> = texts.map(|row| (self.number(row, self.epoch), self.text(row, at))).collect();
-        let fits = !has_meaning && texts.len() * 10 > 9 * records.len();
-        fits.then(|| doubts::tells_apart(&self.names[at], &texts))?
+        if self.is_known(at) { None } else { doubts::tells_apart(&self.names[at], &texts, records.len()) }
+    }
+
+    /// Whether a column of texts is known to name curves, sets or metrics.
+    fn is_known(&self, at: usize) -> bool {
+        self.long.is_some() || self.split == Some(at) || self.curves.contains(&at)
     }
 
     /// Whether a line has a number, or is a header again.

@@ -213,10 +213,9 @@ impl Touched {
 /// Reads the sweep file, and counts the trials that it describes.
 fn read(layout: &Layout, history: &History) -> Result<(Spec, Option<u64>)> {
     let text = sweep_store::sweep_file(layout, history)?;
-    let read = Spec::read(&text, &layout.sweep_file().display().to_string(), &history.base);
-    let (mut spec, _) = read.map_err(|problems| Error::new(Exit::BadFile, problems.to_string()))?;
-    spec.name.clone_from(&history.name);
-    spec.start.clone_from(&history.start);
+    let file = layout.sweep_file().display().to_string();
+    let read = Spec::read_again(&text, &file, &history.name, &history.base, history.start.as_deref());
+    let spec = read.map_err(|problems| Error::new(Exit::BadFile, problems.to_string()))?;
     let total = Search::resumed(spec.search_terms(), history).len();
     Ok((spec, total))
 }

@@ -44,6 +44,22 @@ impl Spec {
             (_, problems, _) => Err(Problems::new(file, text, problems)),
         }
     }
+
+    /// Reads the file of a sweep that has begun. It keeps its name, which may be that of the file that was given, and the
+    /// folder in which programs start.
+    ///
+    /// # Errors
+    /// All problems of the file.
+    pub fn read_again(
+        text: &str,
+        file: &str,
+        name: &str,
+        base: &Folder,
+        start: Option<&Folder>,
+    ) -> Result<Spec, Problems> {
+        let (spec, _) = Spec::read(text, file, base)?;
+        Ok(Spec { name: name.to_owned(), start: start.map(Folder::to_owned), ..spec })
+    }
 }
 
 /// Reads a sweep file as far as possible, and returns all problems and notes.

@@ -174,9 +174,7 @@ impl Options {
 /// Reads the file of a stage, which runs in the same place as the one before.
 fn read(text: &str, before: &Spec, layout: &Layout) -> Result<Spec> {
     let name = layout.sweep_file().display().to_string();
-    let (mut spec, _) = Spec::read(text, &name, &before.base)?;
-    spec.name.clone_from(&before.name);
-    spec.start.clone_from(&before.start);
+    let mut spec = Spec::read_again(text, &name, &before.name, &before.base, before.start.as_deref())?;
     sweep_file::inspect(&mut spec, &name, text)?;
     Ok(spec)
 }
