@@ -6,6 +6,7 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::labels::Labels;
 use super::{Line, Target, is_metric, is_validation, names_part};
+use crate::line::Pair;
 use crate::scan::{Token, scan};
 use crate::{names, special};
 
@@ -48,6 +49,8 @@ pub struct Records {
     pub evaluates_within: bool,
     known: HashMap<u64, usize>,
     values: usize,
+    /// Whether a name is that of a measurement, for the names so far: lines repeat them.
+    measured: HashMap<String, bool>,
     labels: Labels,
     /// How often lines named another epoch than the line before, and the last one.
     turn: usize,
@@ -64,7 +67,8 @@ impl Records {
         if line.epoch.is_some() && line.epoch != self.epoch {
             (self.epoch, self.turn) = (line.epoch, self.turn + 1);
         }
-        let measures = line.pairs.iter().any(|pair| is_measured(&pair.name));
+        let measured: Vec<&Pair> = line.pairs.iter().filter(|pair| self.is_measured(&pair.name)).collect();
+        let measures = !measured.is_empty();
         if let Some(epoch) = line.epoch.filter(|epoch| *epoch >= 0.0 && (measures || line.alone))
             && self.epochs.len() < MOST_EPOCHS
         {
@@ -92,7 +96,7 @@ impl Records {
         let is_done = line.batch.is_some() && line.batch == line.of && !redrawn;
         let is_part = line.progress || line.bar || line.partial || line.step.is_some() && line.epoch.is_some();
         form.is_progress |= redrawn || is_part && !is_done;
-        for pair in line.pairs.iter().filter(|pair| is_measured(&pair.name)) {
+        for pair in measured {
             if self.values == MOST_VALUES {
                 return;
             }
@@ -122,12 +126,25 @@ impl Records {
         self.known.iter().filter(|(_, at)| is_batch(&self.forms[**at])).map(|(key, _)| *key).collect()
     }
 
+    fn is_measured(&mut self, name: &str) -> bool {
+        if let Some(known) = self.measured.get(name) {
+            return *known;
+        }
+        let is_measured = !names::is_ignorable(name) && (is_metric(name) || special::is_measure(name));
+        // Names may be made of numbers.
+        if self.measured.len() < MOST_FORMS {
+            self.measured.insert(name.to_owned(), is_measured);
+        }
+        is_measured
+    }
+
     /// Looks for a line of the same epoch and of another batch, with other numbers of both sets.
     fn evaluation(&mut self, line: &Line) {
         let of_validation = |name: &str| names_part(name).is_some_and(is_validation);
         let plain = || line.pairs.iter().filter(|pair| is_metric(&pair.name) && !pair.running);
-        let has_both = plain().any(|pair| of_validation(&pair.name)) && plain().any(|pair| !of_validation(&pair.name));
-        let Some(epoch) = line.epoch.filter(|_| line.batch.is_some() && has_both) else { return };
+        let has_both =
+            || plain().any(|pair| of_validation(&pair.name)) && plain().any(|pair| !of_validation(&pair.name));
+        let Some(epoch) = line.epoch.filter(|_| line.batch.is_some() && has_both()) else { return };
         let (before, known) = &self.evaluation;
         let changes = |(name, value): &(String, f64)| plain().any(|pair| pair.name == *name && pair.value != *value);
         self.evaluates_within |= *before == epoch && known.iter().any(changes);
@@ -139,10 +156,6 @@ impl Records {
         self.epochs.extend(other.epochs);
         self.forms.extend(other.forms);
     }
-}
-
-fn is_measured(name: &str) -> bool {
-    !names::is_ignorable(name) && (is_metric(name) || special::is_measure(name))
 }
 
 /// What is left of a line without its numbers.
