@@ -260,7 +260,7 @@ fn what_does_not_fit_a_table_is_said() {
     let domains = rows(&["sketch", "photo"], |n, set| format!("{n},{set},0.{n},1.{n}\n"));
     said(&format!("epoch,domain,loss,val_loss\n{domains}"), "rows with different values of domain");
     let objects = rows(&["a", "b"], |n, task| format!("{{\"epoch\": {n}, \"task\": \"{task}\", \"loss\": 0.{n}}}\n"));
-    said(&objects, "rows with another task");
+    said(&objects, "rows with different values of task");
     let single = rows(&["improved"], |n, text| format!("{n},{text},0.{n},1.{n}\n"));
     assert_eq!(read_text("file", &format!("epoch,state,loss,val_loss\n{single}")).1, [""; 0]);
     let half = rows(&["0.5", ""], |n, loss| format!("{},{loss},3.{n}\n", 2 * n - u32::from(loss.is_empty())));
