@@ -214,6 +214,10 @@ fn most_general<'a>(names: &[&'a String], values: &Values) -> &'a String {
 
 /// The rank of a name among the scores of a validation set, the most telling first. `None` if it is none.
 pub fn score(name: &str) -> Option<usize> {
+    *names::known(name).score.get_or_init(|| rank(name))
+}
+
+fn rank(name: &str) -> Option<usize> {
     if name == SPACY {
         return Some(SCORES.len());
     }
@@ -244,7 +248,13 @@ fn halves(word: &str) -> Vec<&str> {
 
 /// Whether a name is that of a metric, or of something that stands for one.
 pub fn is_metric(name: &str) -> bool {
-    matches!(meaning(name).or_else(|| stands_for(name)), Some((Target::Metric(_), _))) || score(name).is_some()
+    let is_known = || matches!(meaning(name).or_else(|| stands_for(name)), Some((Target::Metric(_), _)));
+    *names::known(name).is_metric.get_or_init(|| is_known() || score(name).is_some())
+}
+
+/// Whether numbers under a name are those of a measurement, and no times or counts.
+pub fn is_measured(name: &str) -> bool {
+    *names::known(name).is_measured.get_or_init(|| !names::is_ignorable(name) && is_measure(name))
 }
 
 /// Shows a score as the accuracy if validation has nothing else.
@@ -329,7 +339,7 @@ fn rewarded() -> Problem {
 fn is_adversarial(names: &[&str]) -> bool {
     let has = |short: &str, long: [&str; 2]| {
         names.iter().any(|name| {
-            let words: Vec<String> = names::words(name);
+            let words = names::words(name);
             let is_loss = words.iter().any(|word| word == "loss" || word == "losses");
             is_loss && words.iter().any(|word| word == short || long.iter().any(|long| word.starts_with(long)))
         })
@@ -406,14 +416,14 @@ pub fn example(names: &[&str]) -> String {
 pub fn is_measure(name: &str) -> bool {
     const WORDS: [&str; 12] =
         ["loss", "acc", "err", "wer", "cer", "psnr", "ssim", "bleu", "rouge", "ppl", "perplexity", "corr"];
-    let word = |word: String| WORDS.iter().any(|known| word.starts_with(known));
-    is_metric(name) || is_better_high(name) || names::words(name).into_iter().any(word)
+    let word = |word: &String| WORDS.iter().any(|known| word.starts_with(known));
+    is_metric(name) || is_better_high(name) || names::words(name).iter().any(word)
 }
 
 /// Whether more of what a name says is better, so that it can stand for an accuracy and never for a loss.
 pub fn is_better_high(name: &str) -> bool {
     const WORDS: [&str; 12] =
         ["map", "ap", "ar", "iou", "miou", "dice", "f", "auc", "auroc", "precision", "recall", "score"];
-    let bare = |word: String| word.trim_end_matches(|letter: char| letter.is_ascii_digit()).to_owned();
-    names::words(name).into_iter().map(bare).any(|word| WORDS.contains(&word.as_str()))
+    let bare = |word: &String| WORDS.contains(&word.trim_end_matches(|letter: char| letter.is_ascii_digit()));
+    names::words(name).iter().any(bare)
 }

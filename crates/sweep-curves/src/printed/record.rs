@@ -49,8 +49,6 @@ pub struct Records {
     pub evaluates_within: bool,
     known: HashMap<u64, usize>,
     values: usize,
-    /// Whether a name is that of a measurement, for the names so far: lines repeat them.
-    measured: HashMap<String, bool>,
     labels: Labels,
     /// How often lines named another epoch than the line before, and the last one.
     turn: usize,
@@ -67,7 +65,7 @@ impl Records {
         if line.epoch.is_some() && line.epoch != self.epoch {
             (self.epoch, self.turn) = (line.epoch, self.turn + 1);
         }
-        let measured: Vec<&Pair> = line.pairs.iter().filter(|pair| self.is_measured(&pair.name)).collect();
+        let measured: Vec<&Pair> = line.pairs.iter().filter(|pair| special::is_measured(&pair.name)).collect();
         let measures = !measured.is_empty();
         if let Some(epoch) = line.epoch.filter(|epoch| *epoch >= 0.0 && (measures || line.alone))
             && self.epochs.len() < MOST_EPOCHS
@@ -124,18 +122,6 @@ impl Records {
                 && form.values.iter().any(|(name, _)| of_training(name))
         };
         self.known.iter().filter(|(_, at)| is_batch(&self.forms[**at])).map(|(key, _)| *key).collect()
-    }
-
-    fn is_measured(&mut self, name: &str) -> bool {
-        if let Some(known) = self.measured.get(name) {
-            return *known;
-        }
-        let is_measured = !names::is_ignorable(name) && (is_metric(name) || special::is_measure(name));
-        // Names may be made of numbers.
-        if self.measured.len() < MOST_FORMS {
-            self.measured.insert(name.to_owned(), is_measured);
-        }
-        is_measured
     }
 
     /// Looks for a line of the same epoch and of another batch, with other numbers of both sets.
