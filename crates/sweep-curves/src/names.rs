@@ -19,7 +19,7 @@ const OTHERS: [(&str, Target); 4] = [
     ("trial", Target::Curve),
 ];
 /// Words for the validation set. The most certain come first; the last ones may mean a third set.
-const VALIDATION: [&str; 15] = [
+const VALIDATION: [&str; 16] = [
     "val",
     "valid",
     "validation",
@@ -35,6 +35,7 @@ const VALIDATION: [&str; 15] = [
     "holdout",
     "test",
     "testing",
+    "te",
 ];
 const TRAINING: [&str; 5] = ["train", "training", "tr", "trn", "learn"];
 /// Words for a loss. The first ones are losses whatever the task; the others name the quantity.
@@ -60,7 +61,7 @@ const LOSS: [&str; 18] = [
 ];
 const ACCURACY: [&str; 8] = ["accuracy", "acc", "accu", "top1", "acc1", "prec1", "accuracy01", "accuracies"];
 /// Words that describe how a value was computed, not what it measures.
-const FILLERS: [&str; 25] = [
+const FILLERS: [&str; 26] = [
     "epoch",
     "step",
     "mean",
@@ -83,6 +84,7 @@ const FILLERS: [&str; 25] = [
     "words",
     "main",
     "mini",
+    "minibatch",
     "cv",
     "agg",
     "token",
@@ -316,6 +318,8 @@ pub fn names_both(name: &str) -> bool {
 pub fn is_ignorable(name: &str) -> bool {
     const WORDS: &[&str] = &[
         "time",
+        "hours",
+        "minutes",
         "seconds",
         "second",
         "secs",

@@ -47,7 +47,9 @@ pub fn find(view: &View) -> Option<Finding> {
             (2..=MOST_CLASSES).filter(fits).find(near)?
         }
     };
-    let first = val.smooth[0].max(1.0 / f64::from(classes));
+    // A network that began below chance has learned what it gained, unless guessing is known.
+    let guessed = view.context.classes.map_or(0.0, |classes| 1.0 / f64::from(classes));
+    let first = val.smooth[0].max(guessed);
     let guessing = f64::from(classes).ln();
     let learned = view.val_loss.as_ref().is_some_and(|loss| loss.end() < LOSS * guessing);
     if val.best_level() > first + NEVER_ROSE || learned {

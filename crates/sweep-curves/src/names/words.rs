@@ -4,8 +4,11 @@ use std::borrow::Cow;
 
 use super::{TRAINING, VALIDATION};
 
-/// Losses of several words, the longest first.
-const ABBREVIATIONS: [(&[&str], &str); 9] = [
+/// Losses and accuracies of several words, the longest first.
+const ABBREVIATIONS: [(&[&str], &str); 12] = [
+    (&["correct", "percent"], "accuracy"),
+    (&["percent", "correct"], "accuracy"),
+    (&["correct", "rate"], "accuracy"),
     (&["root", "mean", "squared", "error"], "rmse"),
     (&["mean", "squared", "error"], "mse"),
     (&["mean", "absolute", "error"], "mae"),
@@ -85,8 +88,13 @@ fn translated(name: &str) -> Cow<'_, str> {
 pub fn split(name: &str) -> Vec<String> {
     let mut words = vec![String::new()];
     let mut before = ' ';
-    for letter in translated(name).chars() {
-        if !letter.is_alphanumeric() || (letter.is_uppercase() && before.is_lowercase()) {
+    let name = translated(name);
+    let mut letters = name.chars().peekable();
+    while let Some(letter) = letters.next() {
+        // `top1Accuracy`, but not `conv2D`.
+        let is_small = |next: &char| next.is_lowercase();
+        let begins = before.is_lowercase() || before.is_ascii_digit() && letters.peek().is_some_and(is_small);
+        if !letter.is_alphanumeric() || letter.is_uppercase() && begins {
             words.push(String::new());
         }
         if letter.is_alphanumeric() {

@@ -6,8 +6,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::labels::Labels;
 use super::{Line, Target, is_metric, is_validation, names_part};
-use crate::line::Pair;
-use crate::scan::{Token, scan};
+use crate::line::{Pair, Text};
+use crate::scan::Token;
 use crate::{names, special};
 
 /// Maximum number of forms and of their values that are kept.
@@ -59,8 +59,8 @@ pub struct Records {
 
 impl Records {
     /// Adds a line.
-    pub fn line(&mut self, text: &str, line: &Line, redrawn: bool) {
-        self.labels.line(text, line.pairs.iter().map(|pair| pair.name.clone()).filter(|name| is_metric(name)));
+    pub fn line(&mut self, text: &Text, line: &Line, redrawn: bool) {
+        self.labels.line(text.raw, line.pairs.iter().map(|pair| pair.name.clone()).filter(|name| is_metric(name)));
         self.evaluation(line);
         if line.epoch.is_some() && line.epoch != self.epoch {
             (self.epoch, self.turn) = (line.epoch, self.turn + 1);
@@ -75,13 +75,13 @@ impl Records {
         if !measures {
             return;
         }
-        let key = form(text);
+        let key = form(&text.tokens);
         let at = match self.known.get(&key) {
             Some(at) => *at,
             None if self.forms.len() == MOST_FORMS => return,
             None => {
                 self.known.insert(key, self.forms.len());
-                let example = text.trim().chars().take(QUOTED).collect();
+                let example = text.raw.trim().chars().take(QUOTED).collect();
                 self.forms.push(Form { example, ..Form::default() });
                 self.forms.len() - 1
             }
@@ -130,7 +130,8 @@ impl Records {
         let plain = || line.pairs.iter().filter(|pair| is_metric(&pair.name) && !pair.running);
         let has_both =
             || plain().any(|pair| of_validation(&pair.name)) && plain().any(|pair| !of_validation(&pair.name));
-        let Some(epoch) = line.epoch.filter(|_| line.batch.is_some() && has_both()) else { return };
+        let place = line.batch.or(line.step);
+        let Some(epoch) = line.epoch.filter(|_| place.is_some() && has_both()) else { return };
         let (before, known) = &self.evaluation;
         let changes = |(name, value): &(String, f64)| plain().any(|pair| pair.name == *name && pair.value != *value);
         self.evaluates_within |= *before == epoch && known.iter().any(changes);
@@ -144,11 +145,11 @@ impl Records {
     }
 }
 
-/// What is left of a line without its numbers.
-pub fn form(text: &str) -> u64 {
+/// What is left of the pieces of a line without its numbers.
+pub fn form(tokens: &[Token]) -> u64 {
     let mut hasher = DefaultHasher::new();
     let mut has_unit = false;
-    for token in scan(text).into_iter().take(PIECES) {
+    for token in tokens.iter().take(PIECES) {
         let is_unit = std::mem::replace(&mut has_unit, matches!(token, Token::Number { unit: true, .. }));
         match token {
             // Times are in seconds or in milliseconds.

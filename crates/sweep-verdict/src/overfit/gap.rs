@@ -7,7 +7,8 @@ use super::super::view::View;
 /// Minimum gap of training above validation accuracy at the end. Networks that generalize well show a few percent.
 const GAP: f64 = 0.10;
 /// Smaller gaps count if validation has this many times the errors of training.
-const SMALL_GAPS: [(f64, f64, f64); 3] = [(0.06, 2.5, GAP_SIGMAS), (0.08, 2.0, GAP_SIGMAS), (0.09, 2.0, 0.0)];
+const SMALL_GAPS: [(f64, f64, f64); 4] =
+    [(0.06, 2.5, GAP_SIGMAS), (0.08, 2.0, GAP_SIGMAS), (0.09, 2.0, 0.0), (0.06, 3.5, 0.0)];
 /// Standard errors by which it must exceed them.
 const GAP_SIGMAS: f64 = 2.0;
 /// Gaps from which on the finding is clear, and severe.
