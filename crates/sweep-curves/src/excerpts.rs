@@ -1,5 +1,6 @@
 //! What more published logs look like, one short example of each kind. The numbers are made up.
 
+use super::*;
 use super::published::{assert_reads, assert_says, read_file, refusal};
 
 #[test]
@@ -134,4 +135,19 @@ fn a_table_in_a_page_is_read_and_one_of_results_is_not() {
     assert!(!refusal(best).is_empty());
     let settings = "INFO A: 1\nINFO B: 2\nLOSS_ALPHA: 0.5\n";
     assert!(!refusal(settings).contains("LOSS_ALPHA"));
+}
+
+#[test]
+fn notes_stand_at_the_curve_that_they_are_about() {
+    let training: String = (1..5).map(|n| format!("Epoch {n}: loss 0.{n}, val_loss 0.{n}5\n")).collect();
+    let again: String = (1..5).map(|n| format!("Epoch {n}: loss 0.{n}1, validation rmse 0.{n}2\n")).collect();
+    let cell = |text: &str| serde_json::json!({"cell_type": "code", "outputs": [{"name": "stdout", "text": [text]}]});
+    let cells = [cell(&training), cell("Test loss: 0.5, test accuracy: 0.6\n"), cell(&again)];
+    let notebook = serde_json::json!({"nbformat": 4, "cells": cells}).to_string();
+    let source = Source { name: "file".into(), prefix: None, bytes: notebook.into() };
+    let reading = read(&[source], None, &[]).expect("there are curves");
+    let said = |notes: &[String]| notes.iter().any(|note| note.contains("read as validation"));
+    assert_eq!(reading.curves.len(), 2);
+    assert!(!said(&reading.notes) && !reading.curves.iter().any(|curve| said(&curve.notes)), "{reading:?}");
+    assert!(reading.notes.iter().any(|note| note.contains("a single value is not a curve: cell 2")), "{reading:?}");
 }

@@ -97,8 +97,10 @@ pub fn finding(view: &View) -> Finding {
         }
         (None, None) => "Training was not measured, so only validation was judged".to_owned(),
     };
+    let measured = view.train_loss.is_some() || view.train_accuracy.is_some();
+    let found = if measured { "No problem was found." } else { "No problem was found, but the fit is not known." };
     let headline = format!(
-        "No problem was found. {close}, and validation does not get worse by more than its noise.{}",
+        "{found} {close}, and validation does not get worse by more than its noise.{}",
         view.caveat()
     );
     let end = |series: &Option<super::series::Series>| series.as_ref().map(|series| series.end());

@@ -93,3 +93,22 @@ fn calm(loss: &Series) -> bool {
 fn swings(series: &Series) -> bool {
     series.len() >= LEAST_EPOCHS && series.steps_back() >= STEPS_BACK
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Context, Name, judge};
+    use sweep_core::trial::EpochMetrics;
+
+    #[test]
+    fn the_noise_of_single_batches_is_not_that_of_training() {
+        let loss = |epoch: u32| 1.0 + 0.3 * (f64::from((epoch * 7) % 5) - 2.0) - 0.005 * f64::from(epoch);
+        let curve: Vec<EpochMetrics> = (1..=50)
+            .map(|epoch| EpochMetrics { epoch, train_loss: Some(loss(epoch)), ..EpochMetrics::default() })
+            .collect();
+        let unstable = |single_batches| {
+            let context = Context { single_batches, ..Context::default() };
+            judge(&curve, &context).iter().any(|finding| finding.name == Name::Unstable)
+        };
+        assert!(unstable(false) && !unstable(true));
+    }
+}

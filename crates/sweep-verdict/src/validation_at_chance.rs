@@ -78,3 +78,27 @@ pub fn find(view: &View) -> Option<Finding> {
             .advice([Advice::CompareSets]),
     )
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::{Context, Name, judge};
+    use sweep_core::trial::EpochMetrics;
+
+    fn found(course: impl Fn(f64) -> f64) -> Vec<Name> {
+        let curve = (1..=50).map(|epoch| EpochMetrics {
+            epoch,
+            train_loss: Some(1.9 * (-f64::from(epoch) / 15.0).exp()),
+            train_accuracy: Some((0.4 + 0.03 * f64::from(epoch)).min(0.97)),
+            val_accuracy: Some(course(f64::from(epoch)) + 0.004 * f64::from((epoch * 7) % 5)),
+            ..EpochMetrics::default()
+        });
+        judge(&curve.collect::<Vec<_>>(), &Context::default()).iter().map(|finding| finding.name).collect()
+    }
+
+    #[test]
+    fn an_accuracy_that_rose_to_a_half_is_no_guess_among_two_classes() {
+        let rises = found(|epoch| 0.49 - 0.12 * (-epoch / 6.0).exp());
+        assert!(rises.contains(&Name::Overfit) && !rises.contains(&Name::ValidationAtChance), "{rises:?}");
+        assert_eq!(found(|_| 0.49), [Name::ValidationAtChance]);
+    }
+}

@@ -19,6 +19,8 @@ const LOSS_RATIO: f64 = 1.3;
 const LOSS_DIFFERENCE: f64 = 0.09;
 /// A ratio and a difference that are enough, whatever the first loss was.
 const LOSS_APART: (f64, f64) = (2.0, 0.2);
+/// A ratio from which on the finding is clear.
+const FAR: f64 = 4.0;
 /// Validation has not followed training if it ends at this share of its first value or above, while training ends at the
 /// second share of its own second value or below, with the third ratio between them, …
 const LEFT_BEHIND: [f64; 3] = [0.95, 0.9, 1.15];
@@ -48,6 +50,7 @@ impl Gap {
     pub fn severity(self) -> Severity {
         match self {
             Gap::Accuracy(gap) => Severity::scale(gap, SCALE),
+            Gap::Losses { train, val } if val >= FAR * train => Severity::Clear,
             Gap::Losses { .. } => Severity::Mild,
         }
     }
