@@ -244,7 +244,9 @@ impl Gather {
         if curves.is_empty() {
             // The columns of a table are no settings.
             let least = if self.parts.is_empty() { 1 } else { RECURS };
-            let recurs = |name: &&str| self.curves.iter().filter_map(|(_, values)| values.get(*name)).any(|one| one.len() >= least);
+            let recurs = |name: &&str| {
+                self.curves.iter().filter_map(|(_, values)| values.get(*name)).any(|one| one.len() >= least)
+            };
             let names: Vec<&str> = names.iter().copied().filter(recurs).collect();
             return Err(if self.has_results { special::results() } else { nothing_known(&names) });
         }
@@ -356,7 +358,10 @@ fn nothing_known(names: &[&str]) -> Problem {
         return problem.hint("no other name has several numbers, except epochs, steps, and times");
     }
     let example = special::example(&names);
-    problem.hint(format!("it has numbers named {}; say what they are, for example with --columns {example}", listed(&names)))
+    problem.hint(format!(
+        "it has numbers named {}; say what they are, for example with --columns {example}",
+        listed(&names)
+    ))
 }
 
 pub(super) fn listed(names: &[&str]) -> String {
