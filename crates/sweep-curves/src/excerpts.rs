@@ -83,6 +83,8 @@ fn settings_and_trials_are_no_curves() {
     let trial =
         |n: u32| format!("{{\"record_id\": {n}, \"validation_loss\": 0.{n}, \"config\": {{\"n_estimators\": {n}}}}}\n");
     assert!(refusal(&(trial(1) + &trial(2) + &trial(3))).contains("another config"));
+    let running: String = (1..9).map(|n| format!("Accuracy: 0.5{n}\n")).collect();
+    assert!(refusal(&running).contains("results of several training runs"));
     assert!(!refusal("loss_threshold: -0.01\nloss_threshold: -0.02\n").is_empty());
 }
 

@@ -313,7 +313,7 @@ fn without_tests(curves: &mut Vec<ForeignCurve>, notes: &mut Vec<String>) {
 
 /// Drops curves that only repeat a part of another one: a history that is printed after its training.
 fn without_copies(curves: &mut Vec<ForeignCurve>, notes: &mut Vec<String>) {
-    let close = |one: f64, other: f64| (one - other).abs() <= 1e-4 + 1e-3 * other.abs();
+    let close = |one: f64, other: f64| (one - other).abs() <= 1e-4 * (1.0 + other.abs());
     let repeats = |one: &EpochMetrics, other: &EpochMetrics| {
         let values = METRICS.iter().filter_map(|name| Some((one.get(name)?, other.get(name))));
         values.into_iter().all(|(one, other)| other.is_some_and(|other| close(one, other)))
