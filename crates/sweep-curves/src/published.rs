@@ -162,6 +162,7 @@ fn lines_with_what_loggers_write_before_them_are_read() {
 }
 
 #[test]
+#[allow(clippy::too_many_lines, reason = "a table of cases")]
 fn lines_of_more_kinds_of_loops_are_read() {
     for (text, expected) in [
         ("Cost after iteration 0: 0.9\nCost after iteration 100: 0.7\n", "0.9 - - -, 0.7 - - -"),

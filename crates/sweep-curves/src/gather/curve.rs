@@ -75,11 +75,10 @@ pub(super) fn curve(
             *field(metrics, at) = Some(sum / f64::from(count) / scale).filter(|value| value.is_finite());
         }
     }
-    if let Some((_, rates)) = find(Target::LearningRate, values, choices) {
-        for (place, rate) in rates.iter().filter(|(_, rate)| rate.is_finite()) {
-            let Some(epoch) = clock.epoch(*place) else { continue };
-            epochs.entry(epoch).and_modify(|metrics| metrics.learning_rate = Some(*rate));
-        }
+    let rates = find(Target::LearningRate, values, choices).map(|(_, rates)| rates.iter());
+    for (place, rate) in rates.into_iter().flatten().filter(|(_, rate)| rate.is_finite()) {
+        let Some(epoch) = clock.epoch(*place) else { continue };
+        epochs.entry(epoch).and_modify(|metrics| metrics.learning_rate = Some(*rate));
     }
     let last_finite = epochs.iter().rev().find(|(_, m)| telling.is_none_or(|at| m.get(METRICS[at]).is_some()));
     let after = last_finite.map_or(0, |(epoch, _)| *epoch);
@@ -91,19 +90,12 @@ pub(super) fn curve(
     let unused = unused(values, &metrics, choices);
     let doubtful: Vec<String> = unused.iter().filter(|name| is_doubtful(name, values, &metrics)).cloned().collect();
     let may_be_validation = special::may_be_validation(&doubtful, metrics[0].is_some());
-    let (once, unused): (Vec<String>, Vec<String>) =
-        unused.into_iter().partition(|name| epochs.len() >= CURVE && values[name].len() == 1);
-    let found = metrics.iter().enumerate().filter_map(|(at, found)| Some((at, (*found)?)));
-    let used = found.map(|(metric, (name, points))| Used {
-        name: name.to_owned(),
-        metric,
-        values: points.iter().map(|(_, value)| *value).collect(),
-        shown: epochs.iter().filter_map(|epoch| epoch.get(METRICS[metric])).collect(),
-    });
-    // Words of a program or of an environment, with numbers here and there.
+    // Words of a program or of an environment, with numbers here and there, are left out.
     let is_rare = |name: &String| 3 * values[name].len() < epochs.len() && !special::is_measure(name);
-    let (once, unused) =
-        [once, unused].map(|names| names.into_iter().filter(|name| !is_rare(name)).collect::<Vec<_>>()).into();
+    let (once, unused): (Vec<String>, Vec<String>) = unused
+        .into_iter()
+        .filter(|name| !is_rare(name))
+        .partition(|name| epochs.len() >= CURVE && values[name].len() == 1);
     let doubles = doubles(values, &metrics, choices, &mut notes);
     let places = values.values().flatten().filter(|(_, value)| value.is_finite());
     let named: HashSet<u64> = places.filter_map(|(place, _)| Some(place.epoch?.ceil().to_bits())).collect();
@@ -112,22 +104,26 @@ pub(super) fn curve(
         epochs: epochs.len(),
         names_epochs: matches!(clock, Clock::Epochs { .. }),
         named: named.len(),
-        used: used.collect(),
+        used: used(&metrics, &epochs),
         unused: unused.iter().chain(&once).chain(&doubles).cloned().collect(),
     };
     let of_batch = |(name, _): (&str, &Points)| words(name).iter().any(|word| word == "batch" || word == "minibatch");
     let single_batches = metrics[0].or(metrics[1]).is_some_and(of_batch);
-    let curve = ForeignCurve {
-        name: name.to_owned(),
-        epochs,
-        divergence,
-        unused,
-        once,
-        may_be_validation,
-        single_batches,
-        notes,
-    };
+    let name = name.to_owned();
+    let curve = ForeignCurve { name, epochs, divergence, unused, once, may_be_validation, single_batches, notes };
     (!curve.epochs.is_empty() || curve.divergence.is_some()).then_some((curve, read))
+}
+
+/// The metrics that a curve was made of.
+fn used(metrics: &[Found; METRICS.len()], epochs: &[EpochMetrics]) -> Vec<Used> {
+    let found = metrics.iter().enumerate().filter_map(|(at, found)| Some((at, (*found)?)));
+    let used = found.map(|(metric, (name, points))| Used {
+        name: name.to_owned(),
+        metric,
+        values: points.iter().map(|(_, value)| *value).collect(),
+        shown: epochs.iter().filter_map(|epoch| epoch.get(METRICS[metric])).collect(),
+    });
+    used.collect()
 }
 
 /// Whether a metric has a single value beside a curve, such as that of a test after training.
