@@ -85,6 +85,8 @@ fn settings_and_trials_are_no_curves() {
     assert!(refusal(&(trial(1) + &trial(2) + &trial(3))).contains("another config"));
     let running: String = (1..9).map(|n| format!("Accuracy: 0.5{n}\n")).collect();
     assert!(refusal(&running).contains("results of several training runs"));
+    let beside: String = (1..9).map(|n| format!("Accuracy: 0.5{n} hinge loss: 0.{n}\n")).collect();
+    assert!(!read_file("file", &beside).0.is_empty());
     assert!(!refusal("loss_threshold: -0.01\nloss_threshold: -0.02\n").is_empty());
 }
 

@@ -63,7 +63,8 @@ fn without_counted(rows: &mut Vec<Row>, notes: &mut Vec<String>) {
     }
 }
 
-/// Whether rows that were only counted have nothing but errors of a regression, or each a setting of its training.
+/// Whether rows that were only counted have nothing but errors of a regression or an accuracy that names no set, or each a
+/// setting of its training.
 fn are_scores(rows: &[Row]) -> bool {
     const ERRORS: [&str; 6] = ["rmse", "mae", "mse", "mape", "r2", "smape"];
     let is_error = |name: &str| names::words(name).iter().any(|word| ERRORS.contains(&word.as_str()));
@@ -79,9 +80,10 @@ fn are_scores(rows: &[Row]) -> bool {
     }
     // A score that goes on while a network is evaluated.
     let is_bare = |name: &str| names::quantity(name) == Some("accuracy") && super::names_part(name).is_none();
+    let has_loss = || rows.iter().flat_map(|row| &row.values).any(|(name, _)| name.to_lowercase().contains("loss"));
     rows.len() > 1
         && rows.iter().all(is_counted)
-        && (all(&|name| is_error(name) && !of_validation(name)) || all(&is_bare))
+        && (all(&|name| is_error(name) && !of_validation(name)) || all(&is_bare) && !has_loss())
 }
 
 impl Printed {
