@@ -124,7 +124,7 @@ fn update(trial: &Path, change: impl FnOnce(&mut Vec<Ran>)) {
         std::fs::read(&path).map_or(Record::default(), |text| serde_json::from_slice(&text).unwrap_or_default());
     change(&mut record.attempts);
     let text = serde_json::to_vec(&record).expect("a record has no map with keys that are not text");
-    if let Err(error) = sweep_store::replace(&path, &text) {
+    if let Err(error) = sweep_store::replace_unsynced(&path, &text) {
         tracing::warn!("{}: {error}", path.display());
     }
 }
