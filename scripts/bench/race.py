@@ -11,7 +11,8 @@ CIFAR-10 with a small network and seven parameters. The tools take turns, each w
 
 Each epoch's validation accuracy is recorded with the time since the tool was started. The configuration that a tool
 chooses is then trained again by PyTorch, on training and validation images with five seeds, and tested on the test
-images once. Needs PyTorch, NumPy and Optuna 5 in the interpreter. Prints a table; OUT has every point as JSON.
+images once. A race that was interrupted continues after the last tool that was tested, if the same command runs again;
+delete OUT to begin anew. Needs PyTorch, NumPy and Optuna 5 in the interpreter. Prints a table; OUT has every point as JSON.
 """
 
 import argparse
@@ -46,7 +47,7 @@ parameters:
   batch_norm: {{values: [false, true]}}
   downsample: {{values: [pool, stride]}}
   augment: {{values: [null, {{flip: true, crop: 4}}]}}
-data: {{set: arrays, path: {data}, order: nchw, validation: val}}
+data: {{set: arrays, path: {data}, order: nchw, validation: test}}
 model:
   - {{conv: {{filters: 32, kernel: 3}}}}
   - relu
@@ -226,9 +227,15 @@ def run_sweep(program, seed, minutes, folder, out):
     return points
 
 
+def last_accuracy(arguments):
+    return list(train(*arguments))[-1]
+
+
 def tested(settings, data, test, epochs):
     whole = tuple(numpy.concatenate(pair) for pair in zip(*data))
-    return [list(train(settings, whole, test, 9000 + seed, epochs))[-1] for seed in range(FINAL_SEEDS)]
+    runs = [(settings, whole, test, 9000 + seed, epochs) for seed in range(FINAL_SEEDS)]
+    with multiprocessing.get_context("spawn").Pool(2) as pool:
+        return pool.map(last_accuracy, runs, chunksize=1)
 
 
 def best_by(points, seconds):
@@ -273,14 +280,18 @@ def main():
     test = images(args.data / "test_batch.bin", args.tests)
     folder = args.out.resolve() / "data"
     folder.mkdir(parents=True, exist_ok=True)
-    for (x, y), name in zip(data, ["train", "val"]):
+    for (x, y), name in zip(data, ["train", "test"]):  # `arrays` knows these names; the real test images stay here
         numpy.save(folder / f"x_{name}.npy", x)
         numpy.save(folder / f"y_{name}.npy", y.astype(numpy.uint8))
 
+    kept = args.out / "race.json"
     results = {tool: [] for tool in args.tools}
+    results.update(json.loads(kept.read_text()) if kept.exists() else {})
     for seed in range(1, args.seeds + 1):
         # Each tool is first, second and so on equally often.
         for tool in args.tools[seed % len(args.tools) :] + args.tools[: seed % len(args.tools)]:
+            if any(one["seed"] == seed for one in results[tool]):
+                continue
             out = args.out.resolve() / f"{tool}-{seed}"
             shutil.rmtree(out, ignore_errors=True)
             out.mkdir(parents=True)
@@ -294,7 +305,7 @@ def main():
             tests = tested(choice[2], data, test, EPOCHS)
             results[tool].append({"seed": seed, "points": points, "choice": choice[2], "tested": tests})
             print(f"{tool}, seed {seed}: {len(points)} epochs, best {choice[1]:.4f}, tested {tests}", file=sys.stderr)
-            (args.out / "race.json").write_text(json.dumps(results))
+            kept.write_text(json.dumps(results))
     report(results, args.minutes)
 
 

@@ -6,10 +6,11 @@ use std::path::{Path, PathBuf};
 use super::environment::Environment;
 use super::output;
 use crate::agent::service::{Facts, Terms};
-use crate::engine::{Cluster, Prepared, Start, Target, submission, targets};
+use crate::engine::{Cluster, Prepared, Start, Target, most, submission, targets};
 use crate::hosts::Own;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::History;
+use sweep_scheduler::search::Search;
 use sweep_spec::{SlurmJobs, Spec};
 use sweep_store::Layout;
 
@@ -283,7 +284,8 @@ pub fn planned(targets: &[Target], spec: &Spec, environment: &Environment) -> Ve
     let shown = |target: &Target| match target {
         Target::Slurm(jobs) => {
             let (sweep, layout) = (format!("{}-ID", spec.name), Layout::new(&folder));
-            submission(sweep, &layout, &address(&layout), &environment.program, &start(spec), jobs).shown(jobs.nodes)
+            let nodes = jobs.nodes.min(most(Search::resumed(spec.search_terms(), &History::default()).len()));
+            submission(sweep, &layout, &address(&layout), &environment.program, &start(spec), jobs).shown(nodes)
         }
         target => target.shown(&start(spec)),
     };

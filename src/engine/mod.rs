@@ -32,7 +32,7 @@ use sweep_store::{Journal, Layout, Lock, requests};
 use views::Views;
 
 pub use measure::{measure, try_to_start};
-pub use nodes::{Cluster, Prepared, Start, Target, submission, targets};
+pub use nodes::{Cluster, Prepared, Start, Target, most, submission, targets};
 pub use start::Setup;
 
 /// Interval for drawing the terminal and checking waiting trials.
@@ -41,6 +41,10 @@ const TICK: Duration = Duration::from_millis(100);
 /// Maximum number of events that the scheduler processes before their entries are written to the journal as one batch. A
 /// sync of a slow disk takes as long as a thousand of them.
 const BATCH: usize = 1024;
+
+/// Maximum number of tasks, such as connections with something to read, that run before the loop takes another turn. A turn
+/// may sync the journal, which takes as long as hundreds of them.
+const TASKS: u32 = 1024;
 
 /// Time between two accounts in the log of what every slot does.
 const ACCOUNT: Duration = Duration::from_secs(300);
@@ -64,8 +68,15 @@ pub fn run(setup: Setup) -> Result<History> {
 fn runtime() -> Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_current_thread()
         .enable_all()
+        .event_interval(TASKS)
         .build()
         .map_err(|error| Error::new(Exit::Internal, "cannot start the event loop").source(error))
+}
+
+/// The number of trials that have not ended. `None` if there is no end of them.
+fn left(scheduler: &Scheduler) -> Option<u64> {
+    let ended = || scheduler.history().trials.iter().filter(|trial| matches!(trial.status, Status::Ended(_)));
+    Some(scheduler.total()?.saturating_sub(ended().count() as u64))
 }
 
 /// Waits for agents, if there can be any. Returns what the user is told.
@@ -106,6 +117,8 @@ struct Engine {
     checked: HashSet<String>,
     /// What names them.
     shapes: Shapes,
+    /// Whether another stage follows.
+    follows: Box<dyn Fn(&History) -> bool>,
 }
 
 impl Engine {
@@ -165,7 +178,11 @@ impl Engine {
         self.perform(last)?;
         self.screen.finish();
         if let Some(nodes) = self.nodes.take() {
-            nodes.close(self.scheduler.is_complete()).await;
+            let is_complete = self.scheduler.is_complete();
+            match is_complete && (self.follows)(self.scheduler.history()) {
+                true => nodes.hand_over(),
+                false => nodes.close(is_complete).await,
+            }
         }
         self.conclude()
     }
@@ -175,7 +192,7 @@ impl Engine {
     fn conclude(self) -> Result<History> {
         let Engine { views, scheduler, layout, spec, refused, .. } = self;
         views.close(&layout, &spec, scheduler.history())?;
-        let given_up = scheduler.slots().iter().find_map(|slot| match &slot.state {
+        let given_up = scheduler.given_up().find_map(|slot| match &slot.state {
             State::Out { reason } => Some(format!("{}: {reason}", slot.name)),
             _ => None,
         });
@@ -207,24 +224,30 @@ impl Engine {
         let Some(nodes) = &mut self.nodes else { return Ok(()) };
         if nodes.owes() && (now >= self.sync_due || nodes.hurries()) {
             self.journal.write(&[], true)?;
-            nodes.acknowledge();
-            self.sync_due = now + SYNC;
+            self.acknowledge();
         }
+        let Some(nodes) = &mut self.nodes else { return Ok(()) };
         if now < self.look_due {
             return Ok(());
         }
         self.look_due = now + LOOK;
-        nodes.dismiss(self.scheduler.slots());
-        if let Some(total) = self.scheduler.total() {
-            nodes.need(|| {
-                let trials = self.scheduler.history().trials.iter();
-                total.saturating_sub(trials.filter(|trial| matches!(trial.status, Status::Ended(_))).count() as u64)
-            });
-        }
+        nodes.dismiss(&self.scheduler);
+        nodes.need(|| left(&self.scheduler));
         if !nodes.expects() {
             self.own.push(Event::Expects(false));
         }
         Ok(())
+    }
+
+    /// Tells other hosts from time to time what is safe of what they have said. The journal has just been synced.
+    fn acknowledge(&mut self) {
+        let now = self.began.1.elapsed();
+        if let Some(nodes) = &mut self.nodes
+            && (now >= self.sync_due || nodes.hurries())
+        {
+            nodes.acknowledge();
+            self.sync_due = now + SYNC;
+        }
     }
 
     fn now(&self) -> Now {

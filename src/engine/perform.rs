@@ -30,6 +30,9 @@ impl Engine {
             let began = Instant::now();
             self.journal.write(&entries, sync)?;
             trace::journal(entries.len(), sync, began.elapsed());
+            if sync {
+                self.acknowledge();
+            }
             for entry in &entries {
                 self.views.entry(entry, self.scheduler.history())?;
                 self.screen.entry(entry, &self.scheduler, &self.spec);

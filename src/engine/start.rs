@@ -11,7 +11,7 @@ use super::config::{self, Limits};
 use super::devices::Table;
 use super::nodes::{Cluster, Nodes};
 use super::views::Views;
-use super::{Engine, SYNC};
+use super::{Engine, SYNC, left};
 use crate::agent::Devices;
 use crate::agent::gpu::Gpu;
 use crate::agent::{self, Host, Launcher, SlotDevice};
@@ -27,7 +27,6 @@ use sweep_store::{Journal, Layout, Lock, requests};
 const MOST_CHECKED: usize = 20;
 
 /// The inputs of a run.
-#[derive(Debug)]
 pub struct Setup {
     /// The sweep's folder.
     pub layout: Layout,
@@ -71,6 +70,8 @@ pub struct Setup {
     pub variable: fn(&str) -> Option<String>,
     /// The other hosts, if there are any.
     pub cluster: Option<Cluster>,
+    /// Whether another stage follows once all trials have ended, for which the other hosts stay.
+    pub follows: Box<dyn Fn(&History) -> bool>,
 }
 
 impl Setup {
@@ -150,11 +151,13 @@ impl Engine {
             most_checked: if setup.checks_weights { MOST_CHECKED } else { 0 },
             checked: HashSet::new(),
             shapes,
+            follows: setup.follows,
         };
         engine.perform(actions)?;
         // The journal has this controller now, so that no later one counts as the same.
         if let Some(cluster) = cluster {
-            engine.nodes = Some(Nodes::open(cluster, &engine.layout, runs + 1, &setup.host).await?);
+            engine.nodes =
+                Some(Nodes::open(cluster, &engine.layout, runs + 1, &setup.host, left(&engine.scheduler)).await?);
             engine.own.push(Event::Expects(true));
         }
         Ok(engine)

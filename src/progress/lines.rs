@@ -17,7 +17,7 @@ const MOST_RACED: usize = 10;
 
 /// One line for each slot that has been given up.
 pub fn given_up(scheduler: &Scheduler) -> impl Iterator<Item = String> {
-    scheduler.slots().iter().filter_map(|slot| match &slot.state {
+    scheduler.given_up().filter_map(|slot| match &slot.state {
         // That a host has left was told.
         State::Out { .. } if slot.node.is_some() => None,
         State::Out { reason } => Some(format!("{}: given up: {reason}", of_device(&slot.name)?)),

@@ -38,14 +38,15 @@ struct Counts {
 }
 
 impl Jobs {
-    /// Submits the jobs that are missing to this number, and begins to watch all of the sweep's.
+    /// Submits the jobs that are missing to this number of nodes, or to `needed` if that is less, and begins to watch all
+    /// of the sweep's.
     ///
     /// # Errors
     /// If Slurm does not answer, or accepts no job and there is none.
-    pub async fn start(slurm: Slurm, nodes: u32) -> Result<Jobs> {
+    pub async fn start(slurm: Slurm, nodes: u32, needed: u32) -> Result<Jobs> {
         let mut pool = Pool::default();
         pool.update(slurm.queue().await?);
-        let (before, missing) = (pool.alive(), pool.missing(nodes));
+        let (before, missing) = (pool.alive(), pool.missing(nodes.min(needed)));
         let (mut submitted, mut told) = (0, Vec::new());
         if before > 0 {
             told.push(format!("Slurm: jobs of this sweep that already exist: {before}"));
@@ -55,6 +56,9 @@ impl Jobs {
             submitted = accepted as u32;
             let refused = refusal.map(|refusal| format!(" of {}, since it said: {refusal}", missing.len()));
             told.push(format!("Slurm: jobs submitted: {accepted}{}", refused.unwrap_or_default()));
+        }
+        if needed < nodes {
+            told.push(format!("Slurm: {needed} of {nodes} jobs are enough for the trials that are left"));
         }
         let counts = Counts { expects: AtomicBool::new(before + submitted > 0), needed: AtomicU32::new(u32::MAX) };
         let (counts, (sender, changes)) = (Arc::new(counts), mpsc::channel(CAPACITY));
@@ -114,7 +118,7 @@ async fn watch(slurm: Slurm, mut pool: Pool, counts: Arc<Counts>, changes: mpsc:
         let surplus = pool.surplus(counts.needed.load(Ordering::Relaxed));
         if !surplus.is_empty() && slurm.cancel(&surplus).await.is_ok() {
             told.push(Change::Note(format!(
-                "Slurm: {} queued jobs are canceled, because few trials are left",
+                "Slurm: queued jobs canceled, because few trials are left: {}",
                 surplus.len()
             )));
         }

@@ -291,15 +291,37 @@ fn hosts_join_and_leave_while_the_sweep_runs() {
     let joined =
         hosts.world.sweep("join results/hosts --on").arg(hosts.on("two")).output().expect("sweep can be started");
     assert!(joined.status.success());
+    let told = String::from_utf8_lossy(&joined.stdout);
+    assert!(told.contains("is prepared, and then joins"), "{told}");
     wait_until("the other one trains", LIMIT, || hosts.journal("hosts").contains("\"slot\":\"two/cpu:0\""));
     let text = hosts.world.expect("agents results/hosts", 0);
     assert!(text.contains("one: 2 slots") || text.contains("one: "), "{text}");
     let text = hosts.world.expect("leave results/hosts one", 0);
     assert!(text.contains("asked to save; then one leaves") || text.contains("nothing runs there"), "{text}");
     wait_until("it has left", LIMIT, || hosts.journal("hosts").contains("\"node_is\":\"left\""));
-    assert!(hosts.world.expect("leave results/hosts three", 0).contains("three does not train"));
+    let told = hosts.world.expect("leave results/hosts three", 0);
+    assert!(told.contains("three does not train for this sweep; these hosts do: two"), "{told}");
     assert!(controller.wait().expect("it is our child").success(), "{}", hosts.world.read("out"));
     hosts.assert_equals_whole("hosts");
+    hosts.assert_all_gone();
+}
+
+#[test]
+fn agents_stay_from_stage_to_stage() {
+    let hosts = Hosts::new("* slow 200", &["one", "two"]);
+    let file = hosts.world.read("hosts.yaml") + "stages:\n  - {from: {top: 4}, repeats: 2}\n";
+    hosts.world.write("hosts.yaml", &file);
+    let mut controller = hosts.start_both();
+    let agents = || ["one", "two"].map(|name| hosts.processes(name, true));
+    let before = agents();
+    wait_until("the second stage trains on both hosts", LIMIT, || {
+        let journal = hosts.journal("hosts");
+        let second = journal.split("\"is\":\"extended\"").nth(1).unwrap_or_default();
+        ["one", "two"].iter().all(|name| second.contains(&format!("\"slot\":\"{name}/cpu:0\"")))
+    });
+    assert_eq!(agents(), before, "the same agents");
+    assert!(controller.wait().expect("it is our child").success(), "{}", hosts.world.read("out"));
+    assert_eq!(hosts.world.column("results/hosts/trials.csv", "status"), ["finished"; 12].map(str::to_owned));
     hosts.assert_all_gone();
 }
 

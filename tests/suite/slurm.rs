@@ -310,6 +310,19 @@ fn an_allocation_trains_as_one_machine_does_also_if_its_controller_is_killed() {
     slurm.assert_nothing_is_left();
 }
 
+#[test]
+fn an_allocation_keeps_its_nodes_from_stage_to_stage() {
+    let Some(slurm) = Slurm::start("* slow 100", 2) else { return };
+    let file = slurm.hosts.world.read("hosts.yaml") + "stages:\n  - {from: {top: 4}, repeats: 2}\n";
+    slurm.hosts.world.write("hosts.yaml", &file);
+    let step = slurm.srun("--nodes 2 --ntasks-per-node 1", "run hosts.yaml", "out");
+    slurm.finish(step, 0);
+    let devices = slurm.hosts.world.column("results/hosts/trials.csv", "device");
+    assert_eq!(devices.len(), 12, "{devices:?}");
+    assert!(devices[8..].iter().any(|name| name.starts_with("node2/")), "{devices:?}");
+    slurm.assert_nothing_is_left();
+}
+
 /// `SLURM_ROUNDS` sets the number of kills, 10 by default.
 #[test]
 fn whatever_dies_on_slurm_no_trial_is_lost_or_repeated() {
@@ -415,11 +428,15 @@ fn jobs_that_slurm_refuses_are_told_and_fewer_are_tried_if_there_were_too_many()
     let text = String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(2), "{text}");
     assert!(text.contains("Invalid partition name specified"), "{text}");
-    // Slurm's MaxArraySize is 1,001.
-    let output = slurm.sweep("resume results/hosts --on slurm --nodes 1500", "--time 10").output().expect("sweep");
+    // MaxArraySize of the cluster is 7. There are 8 trials, for which 20 nodes are too many.
+    let output = slurm.sweep("resume results/hosts --on slurm --nodes 20", "--time 10").output().expect("sweep");
     let text = String::from_utf8_lossy(&output.stdout).into_owned() + &String::from_utf8_lossy(&output.stderr);
     assert_eq!(output.status.code(), Some(0), "{text}");
-    assert!(text.contains("jobs submitted: 750 of 1500") && text.contains("Invalid job array specification"), "{text}");
+    assert!(
+        text.contains("jobs submitted: 4 of 8, since") && text.contains("Invalid job array specification"),
+        "{text}"
+    );
+    assert!(text.contains("8 of 20 jobs are enough for the trials that are left"), "{text}");
     slurm.hosts.assert_equals_whole("hosts");
     slurm.assert_nothing_is_left();
 }

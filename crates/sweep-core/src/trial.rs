@@ -127,21 +127,30 @@ impl EpochMetrics {
 
     /// Replaces metrics by those that a later row of the same epoch has.
     pub fn update(&mut self, later: &EpochMetrics) {
-        let fields = [
-            (&mut self.learning_rate, later.learning_rate),
-            (&mut self.train_loss, later.train_loss),
-            (&mut self.train_accuracy, later.train_accuracy),
-            (&mut self.train_eval_loss, later.train_eval_loss),
-            (&mut self.train_eval_accuracy, later.train_eval_accuracy),
-            (&mut self.val_loss, later.val_loss),
-            (&mut self.val_accuracy, later.val_accuracy),
-            (&mut self.objective, later.objective),
-            (&mut self.seconds, later.seconds),
-            (&mut self.pictures_per_second, later.pictures_per_second),
-        ];
-        for (own, later) in fields {
+        for (own, later) in self.metrics_mut().into_iter().zip(later.metrics()) {
             *own = later.or(*own);
         }
+    }
+
+    /// All metrics.
+    pub(crate) fn metrics(mut self) -> [Option<f64>; 10] {
+        self.metrics_mut().map(|metric| *metric)
+    }
+
+    /// All metrics, in the same order.
+    pub(crate) fn metrics_mut(&mut self) -> [&mut Option<f64>; 10] {
+        [
+            &mut self.learning_rate,
+            &mut self.train_loss,
+            &mut self.train_accuracy,
+            &mut self.train_eval_loss,
+            &mut self.train_eval_accuracy,
+            &mut self.val_loss,
+            &mut self.val_accuracy,
+            &mut self.objective,
+            &mut self.seconds,
+            &mut self.pictures_per_second,
+        ]
     }
 
     /// Returns the validation loss minus the training loss in evaluation mode: the generalization gap. It is positive

@@ -3,6 +3,8 @@
 use super::names::{Target, meaning, quantity};
 use super::rows::Place;
 use super::scan::{Token, scan};
+use super::special::score;
+use super::table;
 
 /// The columns of a table.
 #[derive(Debug, Clone, PartialEq)]
@@ -22,14 +24,23 @@ enum Separator {
     Box,
     /// LaTeX.
     Ampersand,
+    /// CSV among other text.
+    Comma,
     Tab,
     /// Two spaces or more, so that names may have one.
     Wide,
     Space,
 }
 
-const SEPARATORS: [Separator; 6] =
-    [Separator::Bar, Separator::Box, Separator::Ampersand, Separator::Tab, Separator::Wide, Separator::Space];
+const SEPARATORS: [Separator; 7] = [
+    Separator::Bar,
+    Separator::Box,
+    Separator::Ampersand,
+    Separator::Comma,
+    Separator::Tab,
+    Separator::Wide,
+    Separator::Space,
+];
 /// Drawn lines between cells.
 const BARS: [char; 3] = ['│', '┃', '║'];
 
@@ -40,6 +51,7 @@ impl Separator {
             Separator::Box => line.trim_matches(BARS).split(BARS).map(str::trim).collect(),
             Separator::Ampersand => line.trim_end_matches('\\').split('&').map(str::trim).collect(),
             Separator::Bar => line.trim_matches('|').split('|').map(str::trim).collect(),
+            Separator::Comma => line.split(',').map(str::trim).collect(),
             Separator::Tab => line.split('\t').map(str::trim).collect(),
             Separator::Wide => line.split("  ").map(str::trim).filter(|cell| !cell.is_empty()).collect(),
             Separator::Space => line.split_whitespace().collect(),
@@ -67,10 +79,18 @@ fn header_of(line: &str) -> Option<Columns> {
     if let Some(names) = spacy(line) {
         return Some(Columns { names, separator: Separator::Wide });
     }
-    if line.contains(['=', ',']) || line.contains(':') && !line.contains("(hh:mm:ss)") {
+    let is_inside = |at: usize| {
+        let digit = |byte: Option<&u8>| byte.is_some_and(u8::is_ascii_digit);
+        digit(line.as_bytes().get(at + 1)) && at > 0 && digit(line.as_bytes().get(at - 1))
+    };
+    // `mAP@0.5:0.95` is a name.
+    let has_colon = || line.match_indices(':').any(|(at, _)| !is_inside(at)) && !line.contains("(hh:mm:ss)");
+    if line.contains('=') || has_colon() {
         return None;
     }
-    SEPARATORS.into_iter().find_map(|separator| {
+    // In a sentence, commas separate other things.
+    let fits = |separator: &Separator| line.contains(',') == (*separator == Separator::Comma);
+    SEPARATORS.into_iter().filter(fits).find_map(|separator| {
         let cells = separator.cells(line);
         let meanings: Vec<_> = cells.iter().map(|cell| meaning(cell).map(|(target, _)| target)).collect();
         let metrics = meanings.iter().filter(|target| matches!(target, Some(Target::Metric(_)))).count();
@@ -81,11 +101,19 @@ fn header_of(line: &str) -> Option<Columns> {
             && metrics > 0
             && known > 1
             && (begins
-                || separator != Separator::Space
+                || ![Separator::Space, Separator::Comma].contains(&separator)
                     && (known > cells.len() / 2 || metrics > 1 && 2 * known >= cells.len()))
-            && cells.iter().all(|cell| number(cell, false).is_none() && !has_decimal(cell));
-        is_header.then(|| Columns { names: cells.into_iter().map(str::to_owned).collect(), separator })
+            && cells.iter().all(|cell| number(cell, false).is_none() && (!has_decimal(cell) || score(cell).is_some()));
+        // Each row is another training.
+        let counts = meanings.iter().any(|target| matches!(target, Some(Target::Epoch | Target::Step)));
+        let is_comparison = !counts && cells.iter().any(|cell| is_setting(cell));
+        (is_header && !is_comparison).then(|| Columns { names: cells.into_iter().map(str::to_owned).collect(), separator })
     })
+}
+
+/// Whether a column has what differs between trainings, and not between the epochs of one.
+fn is_setting(name: &str) -> bool {
+    matches!(meaning(name), Some((Target::LearningRate, _))) || table::is_setting(name)
 }
 
 /// The columns of spaCy's training, `E    #       LOSS TOK2VEC  LOSS NER  ENTS_F  SCORE`, by names that say what they are.

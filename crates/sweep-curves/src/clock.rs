@@ -1,5 +1,7 @@
 //! Maps places in a file to epochs.
 
+use std::cmp::Ordering;
+
 use super::gather::{Found, note};
 use super::rows::Place;
 
@@ -19,10 +21,31 @@ pub enum Clock {
     /// The curve is divided where validation was measured.
     Points {
         /// The ends of the points, in order.
-        ends: Vec<f64>,
-        /// Whether the ends are (fractional) epochs. Otherwise they are steps.
-        by_epoch: bool,
+        ends: Vec<[f64; 2]>,
+        by: Count,
     },
+}
+
+/// What tells points apart.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub enum Count {
+    /// Fractional epochs.
+    Epochs,
+    /// Steps of the whole training.
+    Steps,
+    /// Epochs, and steps within them.
+    Both,
+}
+
+impl Count {
+    /// A number that grows with the place, or two of which the first one is compared first.
+    fn of(self, place: Place) -> Option<[f64; 2]> {
+        Some(match self {
+            Count::Epochs => [place.epoch?, 0.0],
+            Count::Steps => [0.0, place.step?],
+            Count::Both => [place.epoch?, place.step?],
+        })
+    }
 }
 
 impl Clock {
@@ -52,7 +75,13 @@ impl Clock {
             if let Some(places) = divided {
                 let by_epoch =
                     fractional && distinct(places.iter().filter_map(|place| place.epoch)).len() == places.len();
-                let ends = distinct(places.iter().filter_map(|place| if by_epoch { place.epoch } else { place.step }));
+                let restarts = || all.iter().any(|places| restarts(places));
+                let by = match by_epoch {
+                    true => Count::Epochs,
+                    false if restarts() => Count::Both,
+                    false => Count::Steps,
+                };
+                let ends = distinct(places.iter().filter_map(|place| by.of(*place)));
                 if 2 * ends.len() > 3 * whole {
                     let of = if validation.is_some() { "validation was measured" } else { "training was recorded" };
                     let last = epochs.last().copied().unwrap_or_default();
@@ -60,7 +89,7 @@ impl Clock {
                         notes,
                         format!("{of} {} times in {last} epochs; each measurement counts as an epoch here", ends.len()),
                     );
-                    return Clock::Points { ends, by_epoch };
+                    return Clock::Points { ends, by };
                 }
                 note(
                     notes,
@@ -86,19 +115,25 @@ impl Clock {
         }
         // Validation is assumed to run once per epoch. Without it, the metric that was logged least often marks the
         // epochs.
-        let steps = |places: &Vec<Place>| distinct(places.iter().filter_map(|place| place.step));
+        let steps = |places: &Vec<Place>| distinct(places.iter().filter_map(|place| Count::Steps.of(*place)));
         let validation = all[4..].iter().map(steps).filter(|steps| !steps.is_empty());
         let any = all.iter().map(steps).filter(|steps| !steps.is_empty());
         let ends = validation.min_by_key(Vec::len).or(any.min_by_key(Vec::len)).unwrap_or_default();
-        if ends.windows(2).any(|pair| pair[1] - pair[0] != 1.0) {
+        if ends.windows(2).any(|pair| pair[1][1] - pair[0][1] != 1.0) {
+            let steps_of = &ends;
             let ends = if all[4..].iter().all(Vec::is_empty) {
                 "recorded training value counts as"
             } else {
                 "validation ends"
             };
-            note(notes, format!("the file counts steps; each {ends} an epoch"));
+            let [first, last] = [steps_of.first(), steps_of.last()].map(|end| end.map_or(0.0, |end| end[1]));
+            let many = steps_of.len();
+            note(
+                notes,
+                format!("the file counts steps; each {ends} an epoch. Epoch 1 is step {first}, epoch {many} is step {last}"),
+            );
         }
-        Clock::Points { ends, by_epoch: false }
+        Clock::Points { ends, by: Count::Steps }
     }
 
     /// The epoch of a place, from 1. `None` if the place is in none.
@@ -109,8 +144,8 @@ impl Clock {
                 // Hugging Face's trainer counts in fractions: 0.5 is in the first epoch.
                 Some((epoch.ceil() + plus).max(1.0) as u32)
             }
-            Clock::Points { ends, by_epoch } => {
-                let at = if *by_epoch { place.epoch } else { place.step }.unwrap_or(0.0);
+            Clock::Points { ends, by } => {
+                let at = by.of(place).unwrap_or_default();
                 // Values after the last end belong to an unfinished epoch.
                 Some(ends.partition_point(|end| *end < at) as u32 + 1)
             }
@@ -118,9 +153,15 @@ impl Clock {
     }
 }
 
-fn distinct(numbers: impl Iterator<Item = f64>) -> Vec<f64> {
-    let mut numbers: Vec<f64> = numbers.collect();
-    numbers.sort_by(f64::total_cmp);
+/// Whether steps are counted from the beginning of each epoch.
+fn restarts(places: &[Place]) -> bool {
+    let goes_back = |pair: &[Place]| pair[0].step > pair[1].step && pair[0].epoch < pair[1].epoch;
+    places.iter().all(|place| place.epoch.is_some() && place.step.is_some()) && places.windows(2).any(goes_back)
+}
+
+fn distinct<T: PartialOrd>(numbers: impl Iterator<Item = T>) -> Vec<T> {
+    let mut numbers: Vec<T> = numbers.collect();
+    numbers.sort_by(|one, other| one.partial_cmp(other).unwrap_or(Ordering::Equal));
     numbers.dedup();
     numbers
 }

@@ -3,7 +3,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::gather::{listed, note};
+use super::gather::{Part, listed, note};
 use super::names::{Target, meaning, words};
 use super::printed::Records;
 use super::special;
@@ -42,8 +42,8 @@ pub struct Read {
     pub unused: Vec<String>,
 }
 
-/// Adds notes on what does not fit. `records` are those of the texts, each with the beginning of its curves' names.
-pub fn check(curves: &[Read], records: &[(String, Records)], notes: &mut Vec<String>) {
+/// Adds notes on what does not fit. `parts` are the texts that the curves were read from.
+pub fn check(curves: &[Read], parts: &[Part], notes: &mut Vec<String>) {
     for curve in curves {
         two_series(curve, notes);
         missing_epochs(&[curve], curve.named, notes);
@@ -53,22 +53,18 @@ pub fn check(curves: &[Read], records: &[(String, Records)], notes: &mut Vec<Str
             note(notes, format!("{name} was not read as the epoch, although it may be one"));
         }
     }
-    for (part, records) in records {
-        let own: Vec<&Read> = curves.iter().filter(|curve| belongs(&curve.name, part)).collect();
-        if !own.is_empty() {
-            missing_epochs(&own, records.epochs.len(), notes);
-            two_forms(&own, records, notes);
-            left_over(&own, records, notes);
+    for part in parts {
+        let own: Vec<&Read> = curves.iter().filter(|curve| curve.name.is_empty() || part.has(&curve.name)).collect();
+        if own.is_empty() {
+            continue;
         }
+        let mut said = Vec::new();
+        missing_epochs(&own, part.records.epochs.len(), &mut said);
+        two_forms(&own, &part.records, &mut said);
+        left_over(&own, &part.records, &mut said);
+        let of_part = if curves.len() > 1 && !part.name.is_empty() { format!("{}: ", part.name) } else { String::new() };
+        said.into_iter().for_each(|said| note(notes, of_part.clone() + &said));
     }
-}
-
-/// Whether a curve is of a part of the file, such as a cell of a notebook.
-fn belongs(curve: &str, part: &str) -> bool {
-    part.is_empty()
-        || curve.is_empty()
-        || curve == part
-        || curve.strip_prefix(part).is_some_and(|rest| rest.starts_with(','))
 }
 
 /// Values that jump between two levels in turn are those of two series. Pairs of equal ones may have been written twice.

@@ -3,6 +3,7 @@
 mod curve;
 
 use std::borrow::Cow;
+use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
 use super::doubts;
@@ -21,6 +22,8 @@ const MOST_VALUES: usize = 5_000_000;
 const MOST_NAMES: usize = 100_000;
 /// Number of values from which on a metric is a curve, beside which a single value is none.
 const CURVE: usize = 4;
+/// Number of values from which on a name that is not known may be that of a metric, and no setting.
+const RECURS: usize = 3;
 /// Maximum number of names that a message lists.
 const LISTED: usize = 12;
 
@@ -31,6 +34,25 @@ pub type Values = BTreeMap<String, Points>;
 
 /// A metric of [`METRICS`] as it was found: its name in the file, and its values.
 pub type Found<'a> = Option<(&'a str, &'a Points)>;
+
+/// A text that a script printed: a log, or a cell of a notebook.
+#[derive(Debug)]
+pub struct Part {
+    /// The beginning of the names of its curves. It is empty if there is one text.
+    pub name: String,
+    /// How it was understood.
+    notes: Vec<String>,
+    /// What its lines say one by one.
+    pub records: Records,
+}
+
+impl Part {
+    /// Whether a curve of this name is one of its curves.
+    pub fn has(&self, curve: &str) -> bool {
+        let name = &self.name;
+        name.is_empty() || curve == name || curve.strip_prefix(name.as_str()).is_some_and(|rest| rest.starts_with(','))
+    }
+}
 
 /// Values by curve and name. Curves are in file order.
 #[derive(Debug, Default)]
@@ -49,8 +71,8 @@ pub struct Gather {
     raw: Option<Vec<Row>>,
     /// How something was understood, said by a reader.
     notes: Vec<String>,
-    /// What the lines of texts say one by one, each with the beginning of its curves' names.
-    records: Vec<(String, Records)>,
+    /// The texts that were read.
+    parts: Vec<Part>,
     /// Whether there were results of several trainings, which are no curve.
     has_results: bool,
 }
@@ -70,6 +92,10 @@ impl Gather {
     /// row begins another run.
     pub fn row(&mut self, row: &Row) -> Result<(), Problem> {
         self.rows += 1;
+        if row.is_summary() {
+            self.note("the summary that Hugging Face prints after training was left out");
+            return Ok(());
+        }
         if let Some(raw) = &mut self.raw {
             self.values += row.values.len();
             if self.values > MOST_VALUES {
@@ -121,9 +147,11 @@ impl Gather {
             };
             self.row(&row)?;
         }
-        said.notes.into_iter().for_each(|said| note(&mut self.notes, said));
-        self.has_results |= said.are_results;
-        self.records.push((cell.to_owned(), said.records));
+        if said.are_results {
+            self.has_results = true;
+            said.notes.iter().for_each(|said| self.note(said));
+        }
+        self.parts.push(Part { name: cell.to_owned(), notes: said.notes, records: said.records });
         Ok(())
     }
 
@@ -165,8 +193,10 @@ impl Gather {
         Ok(())
     }
 
-    /// Returns the curves, and notes on how the numbers were interpreted.
-    pub fn finish(self, choices: &[Choice]) -> Result<(Vec<ForeignCurve>, Vec<String>), Problem> {
+    /// Returns the curves, and notes on how the file was read.
+    pub fn finish(mut self, choices: &[Choice]) -> Result<(Vec<ForeignCurve>, Vec<String>), Problem> {
+        let mut notes = self.notes.clone();
+        merge_writers(&mut self.curves, &mut notes);
         let mut names: Vec<&str> = self.curves.iter().flat_map(|(_, names)| names.keys()).map(String::as_str).collect();
         names.sort_unstable();
         names.dedup();
@@ -181,24 +211,25 @@ impl Gather {
         {
             return Err(problem);
         }
-        let mut notes = self.notes.clone();
         let alone = self.curves.len() == 1;
         let (mut curves, mut unread, mut found_in) = (Vec::new(), Vec::new(), Vec::new());
         let has_runs = self.curves.iter().any(|(name, _)| name.starts_with("run "));
         for (name, values) in &self.curves {
-            let name = match name.as_str() {
+            let shown = match name.as_str() {
                 _ if alone => "",
                 "" if has_runs => "run 1",
                 name => name,
             };
-            let values = special::rewrite(values, choices, &mut notes);
-            let found = curve(name, &values, choices, &mut notes);
-            let (found, read) = found.unzip();
-            found_in.extend(read);
-            if found.is_none() {
-                unread.extend(curve::measures(&values).map(|measure| format!("{name}: {measure}")));
+            let mut own: Vec<String> = Vec::new();
+            self.parts.iter().filter(|part| part.has(name)).for_each(|part| own.extend(part.notes.iter().cloned()));
+            let values = special::rewrite(values, choices, &mut own);
+            match curve(shown, &values, choices, own) {
+                Some((curve, read)) => {
+                    curves.push(curve);
+                    found_in.push(read);
+                }
+                None => unread.extend(curve::measures(&values).map(|measure| format!("{shown}: {measure}"))),
             }
-            curves.extend(found);
         }
         if !curves.is_empty() && !unread.is_empty() {
             let unread: Vec<&str> = unread.iter().map(String::as_str).collect();
@@ -211,22 +242,70 @@ impl Gather {
             notes.push("an epoch or step goes back within a part of the file, so the part has several runs".to_owned());
         }
         if curves.is_empty() {
+            // The columns of a table are no settings.
+            let least = if self.parts.is_empty() { 1 } else { RECURS };
+            let recurs = |name: &&str| self.curves.iter().filter_map(|(_, values)| values.get(*name)).any(|one| one.len() >= least);
+            let names: Vec<&str> = names.iter().copied().filter(recurs).collect();
             return Err(if self.has_results { special::results() } else { nothing_known(&names) });
         }
-        doubts::check(&found_in, &self.records, &mut notes);
+        doubts::check(&found_in, &self.parts, &mut notes);
         without_copies(&mut curves, &mut notes);
-        // Another cell of a notebook, or the end of a log: a test after training.
-        let is_test = |curve: &ForeignCurve| curve.epochs.len() == 1 && curve.divergence.is_none();
-        if curves.iter().any(|curve| curve.epochs.len() >= CURVE - 1) && curves.iter().any(is_test) {
-            let left: Vec<&str> =
-                curves.iter().filter(|curve| is_test(curve)).map(|curve| curve.name.as_str()).collect();
-            notes.push(format!("these were left out, because a single value is not a curve: {}", listed(&left)));
-            curves.retain(|curve| !is_test(curve));
-            if let [only] = &mut curves[..] {
-                only.name.clear();
-            }
+        without_tests(&mut curves, &mut notes);
+        let named = |curve: &ForeignCurve| found_in.iter().any(|read| read.name == curve.name && read.names_epochs);
+        let is_single = |curve: &ForeignCurve| curve.is_single_value() || curve.is_single() && !named(curve);
+        match curves.iter().all(is_single) {
+            true => Err(special::single_value()),
+            false => Ok((curves, notes)),
         }
-        Ok((curves, notes))
+    }
+}
+
+/// Merges runs that are hardly longer than a row: several processes wrote their rows into the same file, one behind another.
+fn merge_writers(curves: &mut Vec<(String, Values)>, notes: &mut Vec<String>) {
+    const MANY: usize = 20;
+    const SHORT: usize = 3;
+    fn part(name: &str) -> &str {
+        if name.starts_with("run ") { "" } else { name.split(", run ").next().unwrap_or(name) }
+    }
+    let mut runs: BTreeMap<&str, (usize, usize)> = BTreeMap::new();
+    for (name, values) in curves.iter() {
+        let (all, short) = runs.entry(part(name)).or_default();
+        *all += 1;
+        *short += usize::from(values.values().all(|points| points.len() <= SHORT));
+    }
+    let mixed = runs.into_iter().filter(|(_, (all, short))| *all > MANY && 10 * short > 8 * all);
+    let mixed: Vec<String> = mixed.map(|(name, _)| name.to_owned()).collect();
+    for name in mixed {
+        let mut merged = Values::new();
+        let (own, others): (Vec<_>, Vec<_>) = std::mem::take(curves).into_iter().partition(|one| part(&one.0) == name);
+        let count = own.len();
+        for (metric, points) in own.into_iter().flat_map(|(_, values)| values) {
+            merged.entry(metric).or_default().extend(points);
+        }
+        let order = |place: &Place| (place.epoch.unwrap_or_default(), place.step.unwrap_or_default());
+        merged.values_mut().for_each(|points| {
+            points.sort_by(|(one, _), (other, _)| order(one).partial_cmp(&order(other)).unwrap_or(Ordering::Equal))
+        });
+        *curves = others;
+        curves.push((name, merged));
+        notes.push(format!(
+            "the epoch or step goes back {} times, by few rows, so several processes wrote one training; their rows were \
+             sorted",
+            count - 1
+        ));
+    }
+}
+
+/// Drops curves of one epoch beside longer ones: another cell of a notebook, or the end of a log, has a test after training.
+fn without_tests(curves: &mut Vec<ForeignCurve>, notes: &mut Vec<String>) {
+    let is_test = ForeignCurve::is_single;
+    if curves.iter().any(|curve| curve.epochs.len() >= CURVE - 1) && curves.iter().any(is_test) {
+        let left: Vec<&str> = curves.iter().filter(|curve| is_test(curve)).map(|curve| curve.name.as_str()).collect();
+        notes.push(format!("these were left out, because a single value is not a curve: {}", listed(&left)));
+        curves.retain(|curve| !is_test(curve));
+        if let [only] = &mut curves[..] {
+            only.name.clear();
+        }
     }
 }
 
@@ -274,10 +353,10 @@ fn nothing_known(names: &[&str]) -> Problem {
     let names: Vec<&str> =
         names.iter().copied().filter(|name| !is_ignorable(name) && meaning(name).is_none()).collect();
     if names.is_empty() {
-        return problem.hint("the file has no named numbers besides epochs, steps, and times");
+        return problem.hint("no other name has several numbers, except epochs, steps, and times");
     }
     let example = special::example(&names);
-    problem.hint(format!("the columns are {}; assign them, for example with --columns {example}", listed(&names)))
+    problem.hint(format!("it has numbers named {}; say what they are, for example with --columns {example}", listed(&names)))
 }
 
 pub(super) fn listed(names: &[&str]) -> String {

@@ -180,9 +180,7 @@ fn object_row(at: usize, row: &Map<String, Value>) -> Option<Row> {
     let values =
         values.filter_map(|(name, value)| Some((with_part(part.as_deref(), name).into_owned(), number(value)?)));
     let values: Vec<_> = values.collect();
-    // Hugging Face's last row: `train_loss` is the mean of the whole training.
-    let is_summary = values.iter().any(|(name, _)| name == "train_runtime");
-    (!values.is_empty() && !is_summary).then(|| Row { curve: text(Target::Curve).unwrap_or_default(), place, values })
+    (!values.is_empty()).then(|| Row { curve: text(Target::Curve).unwrap_or_default(), place, values })
 }
 
 fn flatten<'a>(prefix: &str, row: &'a Map<String, Value>, depth: usize, flat: &mut Vec<(String, &'a Value)>) {

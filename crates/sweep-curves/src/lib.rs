@@ -9,6 +9,8 @@ mod cells;
 mod clock;
 mod doubts;
 mod events;
+#[cfg(test)]
+mod excerpts;
 mod expression;
 mod format;
 mod gather;
@@ -53,7 +55,7 @@ use std::borrow::Cow;
 use std::io::Read;
 
 use gather::Gather;
-use sweep_core::trial::EpochMetrics;
+use sweep_core::trial::{EpochMetrics, METRICS};
 
 /// Maximum file size in bytes. Curves are small, and the whole file is kept in memory.
 pub const LARGEST_FILE: u64 = 256 << 20;
@@ -77,7 +79,7 @@ pub struct Reading {
     pub format: Format,
     /// At least one curve. Each has at least one epoch.
     pub curves: Vec<ForeignCurve>,
-    /// Notes on how the numbers were interpreted, each a sentence without a final period.
+    /// Notes on how the files were read, each a sentence without a final period.
     pub notes: Vec<String>,
 }
 
@@ -105,6 +107,23 @@ pub struct ForeignCurve {
     pub once: Vec<String>,
     /// What to write for `--columns` if one of the unused names may be the validation metric.
     pub may_be_validation: Option<String>,
+    /// Whether its training metrics are those of single batches.
+    pub single_batches: bool,
+    /// Notes on how its numbers were interpreted, each a sentence without a final period.
+    pub notes: Vec<String>,
+}
+
+impl ForeignCurve {
+    /// Whether there is one epoch.
+    fn is_single(&self) -> bool {
+        self.divergence.is_none() && self.epochs.len() == 1
+    }
+
+    /// Whether there is one number, which is no curve.
+    fn is_single_value(&self) -> bool {
+        let values = |epoch: &EpochMetrics| METRICS.iter().filter(|name| epoch.get(name).is_some()).count();
+        self.is_single() && self.epochs.iter().all(|epoch| values(epoch) < 2)
+    }
 }
 
 /// Reads the files of one run. If `format` is `None`, each file determines its own. `choices` names columns that cannot be

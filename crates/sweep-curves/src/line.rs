@@ -73,8 +73,23 @@ pub struct Line {
     pub starred: bool,
 }
 
+/// A line and its pieces, which several readers look at.
+#[derive(Debug)]
+pub struct Text<'a> {
+    /// As it was printed, without what loggers write before it.
+    pub raw: &'a str,
+    pub tokens: Vec<Token<'a>>,
+}
+
+impl<'a> Text<'a> {
+    pub fn of(raw: &'a str) -> Text<'a> {
+        Text { raw, tokens: scan(raw) }
+    }
+}
+
 /// Reads a line. `part` is the set that earlier lines announced, and `metric` is a name that is also known.
-pub fn parse(text: &str, part: Option<&'static str>, metric: &str) -> Line {
+pub fn parse(text: &Text, part: Option<&'static str>, metric: &str) -> Line {
+    let Text { raw: text, tokens } = text;
     if let Some(precision) = average_precision(text) {
         let pair = Pair { name: "val bbox_mAP".to_owned(), value: precision, running: false };
         return Line { pairs: vec![pair], ..Line::default() };
@@ -83,14 +98,16 @@ pub fn parse(text: &str, part: Option<&'static str>, metric: &str) -> Line {
         let pair = Pair { name: "train loss".to_owned(), value: score, running: false };
         return Line { step: Some(step), pairs: vec![pair], ..Line::default() };
     }
-    let tokens = scan(text);
+    if let Some(line) = darknet(text) {
+        return line;
+    }
     let mut parser = Parser { metric, part, ..Parser::default() };
     parser.line.bar = BARS.iter().any(|bar| text.contains(bar));
     parser.line.decimal_commas = tokens.iter().any(|token| matches!(token, Token::Number { comma: true, .. }));
     parser.line.starred = text.trim_start().starts_with("* ");
-    let mut at = parser.leading(&tokens);
+    let mut at = parser.leading(tokens);
     while at < tokens.len() {
-        at += parser.token(&tokens, at);
+        at += parser.token(tokens, at);
     }
     parser.close();
     let counted = parser.counted;
@@ -102,7 +119,7 @@ pub fn parse(text: &str, part: Option<&'static str>, metric: &str) -> Line {
     {
         line.pairs.extend(loose);
     }
-    line.total = total(&tokens, line.bar);
+    line.total = total(tokens, line.bar);
     // Nobody validates after each batch: a line with a validation metric reports on an epoch.
     let of_validation = |pair: &Pair| names_part(&pair.name).is_some_and(names::is_validation);
     if line.pairs.iter().any(|pair| of_validation(pair) && !pair.running) && line.total.is_none() {
@@ -156,6 +173,24 @@ fn score_at(text: &str) -> Option<(f64, f64)> {
     Some((step.parse().ok()?, score.trim().parse().ok()?))
 }
 
+/// A line of Darknet's. `2534: 1.43, 1.46 avg loss, 0.001 rate, …` has the loss of a step, and its mean. The lines about the
+/// layers of the network in between (`Region 94 Avg (IOU: 0.79), …`) say nothing about an epoch.
+fn darknet(text: &str) -> Option<Line> {
+    if text.contains("Region ") && ["Avg (IOU: ", "Avg IOU: "].iter().any(|start| text.contains(start)) {
+        return Some(Line::default());
+    }
+    let (step, rest) = text.trim().split_once(": ")?;
+    let step = step.parse::<u32>().ok()?;
+    let mut parts = rest.split(", ");
+    parts.next()?.trim().parse::<f64>().ok()?;
+    let value = |part: &str, ends: &[&str]| ends.iter().find_map(|end| part.strip_suffix(end)?.trim().parse().ok());
+    let mean = value(parts.next()?, &[" avg loss", " avg"])?;
+    let rate = value(parts.next()?, &[" rate"])?;
+    let pairs = [("train loss", mean), ("lr", rate)];
+    let pairs = pairs.map(|(name, value)| Pair { name: name.to_owned(), value, running: false });
+    Some(Line { step: Some(f64::from(step)), pairs: pairs.into(), ..Line::default() })
+}
+
 /// Whether a progress bar is incomplete: `128/44100 [>....]`, or with an estimate of the remaining time.
 fn is_partial(text: &str) -> bool {
     let counts = text.split_whitespace().next().and_then(|first| first.split_once('/'));
@@ -194,6 +229,10 @@ struct Parser<'a> {
     named: bool,
     /// Decimal numbers under unknown names without a separator.
     loose: Vec<Pair>,
+    /// The name of what follows the value in brackets: `Loss(Acc): 0.5(80%)`.
+    in_brackets_next: Vec<&'a str>,
+    /// The class whose number stands in a name: `AUC for class 2 = 0.9`.
+    class: Option<f64>,
 }
 
 impl<'a> Parser<'a> {
@@ -215,6 +254,9 @@ impl<'a> Parser<'a> {
             Token::Number { decimal: false, unit: false, percent: false, .. } if self.is_of_name(&tokens[at + 1..]) => {
                 self.phrase.push("numbered");
             }
+            Token::Number { value, decimal: false, unit: false, percent: false, .. } if self.is_class(next) => {
+                self.class = Some(value);
+            }
             Token::Number { value, percent, unit, decimal, .. } => {
                 // `Loss 6.9 (7.0)`: the mean so far is in brackets.
                 let blank = usize::from(next == Some(&Token::Mark('\t')));
@@ -226,6 +268,13 @@ impl<'a> Parser<'a> {
                     _ => None,
                 };
                 if let Some((Token::Number { value: mean, percent: of_share, unit: false, .. }, length)) = mean {
+                    let second = std::mem::take(&mut self.in_brackets_next);
+                    if !second.is_empty() && self.separated {
+                        self.number(value, percent, unit, decimal, false);
+                        (self.phrase, self.separated) = (second, true);
+                        self.number(*mean, *of_share, false, true, false);
+                        return 1 + blank + length;
+                    }
                     // `acc 98% (0.02)` has a deviation; `acc 0.98 (98%)` has the same number twice.
                     let running = !percent && !of_share;
                     self.number(if running { *mean } else { value }, percent, unit, decimal, running);
@@ -254,6 +303,8 @@ impl<'a> Parser<'a> {
             self.part = part.or(self.part);
         } else if part.is_some() {
             self.phrase.extend(words);
+        } else if quantity(&words.join(" ")).is_some() && self.has_metric() {
+            self.in_brackets_next = words;
         }
         Some(length)
     }
@@ -283,6 +334,10 @@ impl<'a> Parser<'a> {
         if lower == "dict" && before.as_deref() == Some("saving") {
             // TensorFlow's estimators: `Saving dict for global step 1000: accuracy = 0.4, loss = 1.7`.
             self.part = Some("eval");
+        }
+        // `A Loss: 0.5 vs B Loss: 0.6`.
+        if lower == "vs" {
+            return self.close();
         }
         // `Test set: Average loss`: what stood before the colon was a heading.
         if self.separated {
@@ -349,6 +404,12 @@ impl<'a> Parser<'a> {
             && rest.get(blank + 1) != Some(&Token::Mark(':'))
     }
 
+    /// Whether a number tells of which class the name before it is.
+    fn is_class(&self, next: Option<&Token>) -> bool {
+        let last = self.phrase.last().is_some_and(|word| word.eq_ignore_ascii_case("class"));
+        last && self.phrase.len() > 1 && !self.separated && matches!(next, Some(Token::Mark(':' | '=')))
+    }
+
     /// Keeps the name of a metric that stands before its place: `loss at step`, `Cost after epoch`.
     fn hold_name(&mut self) {
         let before = |word: &&&str| !matches!(word.to_ascii_lowercase().as_str(), "at" | "after" | "in" | "for");
@@ -385,7 +446,7 @@ mod tests {
     use super::*;
 
     fn read(text: &str) -> String {
-        let line = parse(text, None, "");
+        let line = parse(&Text::of(text), None, "");
         let mut shown: Vec<String> = Vec::new();
         shown.extend(line.epoch.map(|epoch| format!("epoch {epoch}")));
         shown.extend(line.step.map(|step| format!("step {step}")));

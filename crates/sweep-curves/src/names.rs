@@ -1,10 +1,15 @@
 //! The meaning of metric names in logs that other tools wrote.
 
-use std::borrow::Cow;
+mod known;
+mod words;
+
+use std::rc::Rc;
 use std::str::FromStr;
 
 use sweep_core::nearest::nearest;
 use sweep_core::trial::METRICS;
+
+pub(super) use known::known;
 
 /// Names that `--columns` accepts for targets other than metrics.
 const OTHERS: [(&str, Target); 4] = [
@@ -14,7 +19,7 @@ const OTHERS: [(&str, Target); 4] = [
     ("trial", Target::Curve),
 ];
 /// Words for the validation set. The most certain come first; the last ones may mean a third set.
-const VALIDATION: [&str; 15] = [
+const VALIDATION: [&str; 16] = [
     "val",
     "valid",
     "validation",
@@ -30,6 +35,7 @@ const VALIDATION: [&str; 15] = [
     "holdout",
     "test",
     "testing",
+    "te",
 ];
 const TRAINING: [&str; 5] = ["train", "training", "tr", "trn", "learn"];
 /// Words for a loss. The first ones are losses whatever the task; the others name the quantity.
@@ -54,20 +60,8 @@ const LOSS: [&str; 18] = [
     "mape",
 ];
 const ACCURACY: [&str; 8] = ["accuracy", "acc", "accu", "top1", "acc1", "prec1", "accuracy01", "accuracies"];
-/// Losses of several words, the longest first.
-const ABBREVIATIONS: [(&[&str], &str); 9] = [
-    (&["root", "mean", "squared", "error"], "rmse"),
-    (&["mean", "squared", "error"], "mse"),
-    (&["mean", "absolute", "error"], "mae"),
-    (&["mean", "absolute", "percentage", "error"], "mape"),
-    (&["negative", "log", "likelihood"], "nll"),
-    (&["cross", "entropy"], "crossentropy"),
-    (&["log", "loss"], "logloss"),
-    (&["mlog", "loss"], "mlogloss"),
-    (&["smooth", "l1"], "l1"),
-];
 /// Words that describe how a value was computed, not what it measures.
-const FILLERS: [&str; 25] = [
+const FILLERS: [&str; 26] = [
     "epoch",
     "step",
     "mean",
@@ -90,6 +84,7 @@ const FILLERS: [&str; 25] = [
     "words",
     "main",
     "mini",
+    "minibatch",
     "cv",
     "agg",
     "token",
@@ -161,10 +156,14 @@ impl FromStr for Choice {
 /// mean the same target, the smallest distance wins. Returns `None` if a word of the name is unknown, because a wrong
 /// curve is worse than none.
 pub fn meaning(name: &str) -> Option<(Target, u32)> {
+    let known = known(name);
+    *known.meaning.get_or_init(|| meant(name, &known.words))
+}
+
+fn meant(name: &str, words: &[String]) -> Option<(Target, u32)> {
     if let Some(at) = METRICS.iter().position(|metric| *metric == name) {
         return Some((Target::Metric(at), 0));
     }
-    let words = words(name);
     let words: Vec<&str> = words.iter().map(String::as_str).collect();
     if let Some(target) = place(&words) {
         return Some(target);
@@ -235,7 +234,8 @@ fn is_suffix(words: &[&str], at: usize) -> bool {
 
 /// The word of a name that identifies its set: `val` in `val_loss`, `train` in `Train Acc`.
 pub fn names_part(name: &str) -> Option<&'static str> {
-    part_of(&words(name).iter().map(String::as_str).collect::<Vec<_>>())
+    let known = known(name);
+    *known.part.get_or_init(|| part_of(&known.words.iter().map(String::as_str).collect::<Vec<_>>()))
 }
 
 fn part_of(words: &[&str]) -> Option<&'static str> {
@@ -252,6 +252,11 @@ pub fn is_validation(part: &str) -> bool {
 /// Whether a text is only the name of a set, as a heading is: `Test Error`, `val`, `=== Validation results`. Returns the
 /// set.
 pub fn is_part(text: &str) -> Option<&'static str> {
+    let known = known(text);
+    *known.heading.get_or_init(|| heading(&known.words))
+}
+
+fn heading(words: &[String]) -> Option<&'static str> {
     const BESIDE: [&str; 21] = [
         "end",
         "error",
@@ -275,7 +280,6 @@ pub fn is_part(text: &str) -> Option<&'static str> {
         "report",
         "performance",
     ];
-    let words = words(text);
     let known = |word: &str| BESIDE.contains(&word) || SMALL.contains(&word) || part_of(&[word]).is_some();
     if words.is_empty() || words.len() > 4 || !words.iter().all(|word| known(word)) {
         return None;
@@ -295,12 +299,13 @@ pub fn is_small(word: &str) -> bool {
 
 /// The quantity in a name: `loss` or `accuracy`.
 pub fn quantity(name: &str) -> Option<&'static str> {
-    let words = words(name);
-    words.iter().find_map(|word| match word.as_str() {
+    let known = known(name);
+    let quantity = |word: &String| match word.as_str() {
         word if LOSS.contains(&word) => Some("loss"),
         word if ACCURACY.contains(&word) => Some("accuracy"),
         _ => None,
-    })
+    };
+    *known.quantity.get_or_init(|| known.words.iter().find_map(quantity))
 }
 
 /// Whether a name has both sets: `train/val loss`.
@@ -313,6 +318,8 @@ pub fn names_both(name: &str) -> bool {
 pub fn is_ignorable(name: &str) -> bool {
     const WORDS: &[&str] = &[
         "time",
+        "hours",
+        "minutes",
         "seconds",
         "second",
         "secs",
@@ -370,118 +377,23 @@ pub fn is_ignorable(name: &str) -> bool {
     name.starts_with('_') || words.is_empty() || words.iter().any(|word| WORDS.contains(&word.as_str()))
 }
 
+/// The words of a name, in lower case and in English.
+pub(super) fn words(name: &str) -> Rc<[String]> {
+    Rc::clone(&known(name).words)
+}
+
 /// Whether two names differ only in how they are written: `Val Loss`, `val/loss`, `validation_loss`.
 pub fn same_name(one: &str, other: &str) -> bool {
-    let plain = |name: &str| -> Vec<String> {
-        let plain = |word: String| match word.as_str() {
-            "acc" => "accuracy".to_owned(),
-            "valid" | "validation" => "val".to_owned(),
-            "training" => "train".to_owned(),
-            _ => word,
-        };
-        words(name).into_iter().map(plain).collect()
-    };
-    let one = plain(one);
-    !one.is_empty() && one == plain(other)
-}
-
-/// Words of other languages, and what they mean. Longer ones come before those that they contain.
-const TRANSLATIONS: [(&str, &str); 44] = [
-    ("训练", "train"),
-    ("訓練", "train"),
-    ("学習", "train"),
-    ("验证", "val"),
-    ("驗證", "val"),
-    ("検証", "val"),
-    ("测试", "test"),
-    ("測試", "test"),
-    ("テスト", "test"),
-    ("损失", "loss"),
-    ("損失", "loss"),
-    ("准确率", "accuracy"),
-    ("準確率", "accuracy"),
-    ("正确率", "accuracy"),
-    ("精度", "accuracy"),
-    ("轮次", "epoch"),
-    ("학습", "train"),
-    ("훈련", "train"),
-    ("검증", "val"),
-    ("손실", "loss"),
-    ("정확도", "accuracy"),
-    ("обучение", "train"),
-    ("обучения", "train"),
-    ("валидация", "val"),
-    ("валидации", "val"),
-    ("эпоха", "epoch"),
-    ("потери", "loss"),
-    ("потеря", "loss"),
-    ("точность", "accuracy"),
-    ("verlust", "loss"),
-    ("genauigkeit", "accuracy"),
-    ("perte", "loss"),
-    ("exactitude", "accuracy"),
-    ("pérdida", "loss"),
-    ("perdida", "loss"),
-    ("exactitud", "accuracy"),
-    ("entrenamiento", "train"),
-    ("validación", "val"),
-    ("validacion", "val"),
-    ("época", "epoch"),
-    ("perda", "loss"),
-    ("acurácia", "accuracy"),
-    ("treino", "train"),
-    ("validação", "val"),
-];
-
-/// A name with words of other languages in English.
-fn translated(name: &str) -> Cow<'_, str> {
-    if name.is_ascii() && !name.contains(|letter: char| letter.is_ascii_alphabetic()) {
-        return Cow::Borrowed(name);
-    }
-    let lower = name.to_lowercase();
-    if !TRANSLATIONS.iter().any(|(foreign, _)| lower.contains(foreign)) {
-        return Cow::Borrowed(name);
-    }
-    let translated = TRANSLATIONS.iter().fold(lower, |name, (foreign, word)| match foreign.is_ascii() {
-        // `perte` is a part of English words, too.
-        true => name.split(' ').map(|one| if one == *foreign { word } else { one }).collect::<Vec<_>>().join(" "),
-        false => name.replace(foreign, &format!(" {word} ")),
-    });
-    Cow::Owned(translated)
-}
-
-/// Splits a name such as `valLoss`, `val_loss`, `valloss`, or `Loss/val` into words, in lower case.
-pub(super) fn words(name: &str) -> Vec<String> {
-    let mut words = vec![String::new()];
-    let mut before = ' ';
-    for letter in translated(name).chars() {
-        if !letter.is_alphanumeric() || (letter.is_uppercase() && before.is_lowercase()) {
-            words.push(String::new());
-        }
-        if letter.is_alphanumeric() {
-            words.last_mut().expect("there is always a last word").extend(letter.to_lowercase());
-        }
-        before = letter;
-    }
-    words.retain(|word| !word.is_empty());
-    let mut words: Vec<String> = words.into_iter().flat_map(unglued).collect();
-    for (of, short) in ABBREVIATIONS {
-        while let Some(at) = words.windows(of.len()).position(|part| part.iter().eq(of)) {
-            words.splice(at..at + of.len(), [short.to_owned()]);
+    fn plain(word: &String) -> &str {
+        match word.as_str() {
+            "acc" => "accuracy",
+            "valid" | "validation" => "val",
+            "training" => "train",
+            word => word,
         }
     }
-    words
-}
-
-/// `valloss` is `val loss`.
-fn unglued(word: String) -> Vec<String> {
-    let parts = VALIDATION.iter().chain(&TRAINING).filter(|part| part.len() > 2);
-    let mut split = parts.filter_map(|part| word.strip_prefix(part).map(|rest| (*part, rest)));
-    let split = split.find(|(_, rest)| ["loss", "acc", "accuracy"].contains(rest));
-    match split {
-        Some((part, rest)) => vec![part.to_owned(), rest.to_owned()],
-        None => vec![word],
-    }
+    let (one, other) = (words(one), words(other));
+    !one.is_empty() && one.iter().map(plain).eq(other.iter().map(plain))
 }
 
 #[cfg(test)]

@@ -21,7 +21,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::cells::{self, Columns};
-use super::line::{Line, parse};
+use super::line::{Line, Text, parse};
 use super::literals::Literals;
 use super::names::{Target, is_validation, meaning, names_part, same_name};
 use super::rows::{Place, Row};
@@ -125,6 +125,8 @@ pub struct Printed {
     closes: bool,
     /// Whether a line named an epoch.
     had_place: bool,
+    /// Whether values stand below a line that says that their epoch is over.
+    headed_by_end: bool,
     /// Whether values stand before the line that names their epoch.
     trailing: trailing::Order,
     /// What the heading above says of the sets of its lines.
@@ -139,6 +141,8 @@ pub struct Printed {
     by_batch: bool,
     /// Forms of lines that report on batches, although they do not say so.
     batches: HashSet<u64>,
+    /// Whether a line said that a training run has ended.
+    ended: bool,
     /// How something was understood, for people.
     notes: Vec<String>,
     /// What the lines say one by one, if this is wanted.
@@ -238,16 +242,18 @@ impl Printed {
         if self.side_by_side(text) || self.tabular(text, rows) || self.in_classification_report(text) {
             return;
         }
+        let (raw, text) = (text, &Text::of(text));
         let mut line = self.parsed(text);
         let has_metric = line.pairs.iter().any(|pair| is_metric(&pair.name));
-        let fold = labels::fold(text).filter(|_| line.epoch.is_none());
-        self.between(text, fold.as_deref(), has_metric, rows);
+        let fold = labels::fold(raw).filter(|_| line.epoch.is_none());
+        self.between(raw, fold.as_deref(), has_metric, rows);
         if self.by_batch && line.epoch.is_some() && line.step.is_none() {
             line.step = line.batch.filter(|_| !line.bar);
             line.progress &= line.step.is_none();
         }
-        line.progress |= !self.batches.is_empty() && line.epoch.is_none() && self.batches.contains(&record::form(text));
+        line.progress |= !self.batches.is_empty() && line.epoch.is_none() && self.batches.contains(&record::form(&text.tokens));
         self.bar_by_step(&mut line, redrawn);
+        self.ended |= line.epoch.is_none() && trailing::ends_run(raw);
         self.planned = line.epochs.or(self.planned);
         self.tell_apart(&mut line);
         if let Some(records) = &mut self.records {
@@ -263,12 +269,12 @@ impl Printed {
             return;
         }
         if line.bare_sets {
-            self.note("CatBoost names no metric here; learn and test were read as the losses");
+            self.note("CatBoost names no metric here; learn and test are losses unless the best value rises");
         }
         // A loss by a name of its own may be the only one.
         let measures =
             line.pairs.iter().any(|pair| is_metric(&pair.name) || pair.name.to_lowercase().ends_with("loss"));
-        if measures && text.contains('━') && text.contains("/step") {
+        if measures && raw.contains('━') && raw.contains("/step") {
             self.note(
                 "Keras 3's progress bar shows means of running means, so training looks a little worse there than in \
                  History or CSVLogger",
@@ -280,12 +286,12 @@ impl Printed {
         }
         // LightGBM repeats the best round below this.
         let is_repeated =
-            std::mem::replace(&mut self.repeats_next, text.to_lowercase().ends_with("best iteration is:"));
+            std::mem::replace(&mut self.repeats_next, raw.to_lowercase().ends_with("best iteration is:"));
         if is_repeated {
             return;
         }
         // `{'loss': 0.5, 'epoch': 1.5}`: a row of its own.
-        if line.epoch.is_some() && text.trim_end().ends_with('}') && text.contains('{') {
+        if line.epoch.is_some() && raw.trim_end().ends_with('}') && raw.contains('{') {
             if measures {
                 self.own_row(&line, rows);
             }
@@ -308,8 +314,8 @@ impl Printed {
     }
 
     /// Reads a line, whose set an earlier one may have announced.
-    fn parsed(&mut self, text: &str) -> Line {
-        let starred = text.trim_start().starts_with("* ");
+    fn parsed(&mut self, text: &Text) -> Line {
+        let starred = text.raw.trim_start().starts_with("* ");
         let mut part = if starred { self.last_part } else { self.section };
         let mut line = parse(text, part, &self.metric);
         // `Prec@1 76.0 (75.1)` below `Test: [10/99] Loss 1.2 (1.3)`.
@@ -333,10 +339,10 @@ impl Printed {
     }
 
     /// Takes a line to the epoch or step that it belongs to.
-    fn place(&mut self, (line, text, redrawn): (Line, &str, bool), measures: bool, rows: &mut Vec<Row>) {
+    fn place(&mut self, (line, text, redrawn): (Line, &Text, bool), measures: bool, rows: &mut Vec<Row>) {
         if self.by_step(&line, measures, rows)
-            || self.closes_epoch(&line, text, measures, rows)
-            || self.trails(&line, text, measures, rows)
+            || self.closes_epoch(&line, text.raw, measures, rows)
+            || self.trails(&line, text.raw, measures, rows)
         {
             return;
         }
@@ -377,7 +383,7 @@ impl Printed {
             return;
         }
         let line = self.evaluation(line);
-        self.take(&line, text, redrawn);
+        self.take(&line, text.raw, redrawn);
     }
 
     /// Gives a line's metrics as a row.

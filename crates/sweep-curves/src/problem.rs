@@ -31,7 +31,8 @@ impl Problem {
             None => "it is empty".to_owned(),
             Some(_) if start.contains('\0') => "it is not text".to_owned(),
             Some(line) => {
-                let cut: String = line.chars().take(LONGEST).collect();
+                let words: Vec<&str> = line.split_whitespace().collect();
+                let cut: String = words.join(" ").chars().take(LONGEST).collect();
                 format!("its first line is {cut:?}")
             }
         };

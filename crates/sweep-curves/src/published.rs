@@ -3,25 +3,25 @@
 use super::*;
 
 /// Reads a file as [`super::tools::read_text`] does. The second part are all notes and unused names.
-fn read_file(name: &str, text: &str) -> (String, String) {
+pub fn read_file(name: &str, text: &str) -> (String, String) {
     let (shown, notes, unused) = tools::read_text(name, text);
     (shown, notes.into_iter().chain(unused).collect::<Vec<_>>().join(" | "))
 }
 
 #[track_caller]
-fn assert_reads(text: &str, expected: &str) {
+pub fn assert_reads(text: &str, expected: &str) {
     let (found, notes) = read_file("file", text);
     assert_eq!(found, expected, "{notes}\n{text}");
 }
 
 #[track_caller]
-fn assert_says(text: &str, expected: &str, note: &str) {
+pub fn assert_says(text: &str, expected: &str, note: &str) {
     let (found, notes) = read_file("file", text);
     assert_eq!(found, expected, "{notes}\n{text}");
     assert!(notes.contains(note), "{note} is not in {notes}");
 }
 
-fn refusal(text: &str) -> String {
+pub fn refusal(text: &str) -> String {
     let source = Source { name: "file".into(), prefix: None, bytes: text.into() };
     read(&[source], None, &[]).expect_err("it is no curve").what
 }
@@ -205,8 +205,9 @@ fn lines_of_more_kinds_of_loops_are_read() {
             "0.9 - 0.8 -",
         ),
         (
-            "Epoch 1 training complete\nCost on training data: 0.9\nAccuracy on training data: 950 / 1000\n",
-            "0.9 0.95 - -",
+            "Epoch 1 training complete\nCost on training data: 0.9\nAccuracy on training data: 950 / 1000\nEpoch 2 training \
+          complete\nCost on training data: 0.7\nAccuracy on training data: 960 / 1000\n",
+            "0.9 0.95 - -, 0.7 0.96 - -",
         ),
         (
             "======== Epoch 1 / 2 ========\n  Average training loss: 0.9\nRunning Validation...\n  Accuracy: 0.8\n  Validation Loss: 0.7\n",
@@ -229,7 +230,7 @@ fn lines_of_more_kinds_of_loops_are_read() {
         ),
         ("train_losses = [0.9, 0.7]\nval_losses = [0.8, 0.75]\n", "0.9 - 0.8 -, 0.7 - 0.75 -"),
         ("Loss after epoch 1: 0.9 (validation: 0.8)\n", "0.9 - 0.8 -"),
-        ("Epoch 1: train_loss 0.9\nwandb: Run summary:\nwandb: train_loss 0.1\n", "0.9 - - -"),
+        ("Epoch 1: train_loss 0.9\nEpoch 2: train_loss 0.7\nwandb: Run summary:\nwandb: train_loss 0.1\n", "0.9 - - -, 0.7 - - -"),
     ] {
         assert_reads(text, expected);
     }

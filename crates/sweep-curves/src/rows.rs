@@ -29,6 +29,11 @@ impl Row {
         self.values.iter().any(|(name, _)| is_metric(name) || name.to_lowercase().contains("loss"))
     }
 
+    /// Whether it is what Hugging Face's trainer says at the end, whose `train_loss` is the mean of all steps.
+    pub fn is_summary(&self) -> bool {
+        self.values.iter().any(|(name, _)| name == "train_runtime")
+    }
+
     /// Whether it has a metric, under this name or another one that means the same.
     pub fn has(&self, metric: &str) -> bool {
         self.values.iter().any(|(name, _)| is_same_metric(name, metric))

@@ -3,6 +3,7 @@
 use std::borrow::Cow;
 
 use super::gather::{Points, Values, listed, note};
+use super::rows::Place;
 use super::names::{self, Choice, Target, meaning, names_part};
 use super::{Problem, Source};
 use sweep_core::trial::METRICS;
@@ -42,6 +43,12 @@ const SCORES: [&[&str]; 8] = [
     &["rouge1", "rougel"],
     &["r2"],
 ];
+/// Those that are measured on the training set as often.
+const OF_EITHER: std::ops::RangeInclusive<usize> = 1..=3;
+/// Words for the share of wrong answers.
+const ERROR_RATES: [&str; 5] = ["error", "merror", "err", "error1", "err1"];
+/// Number of values from which on an accuracy of an output is a curve beside longer ones.
+const FEW: usize = 4;
 /// spaCy's score, the weighted mean of the others.
 const SPACY: &str = "SCORE";
 
@@ -51,10 +58,12 @@ pub fn rewrite<'a>(values: &'a Values, choices: &[Choice], notes: &mut Vec<Strin
     let mut values = Cow::Borrowed(values);
     let is_free = |name: &str| !choices.iter().any(|choice| choice.column == name);
     numbered_sets(&mut values, notes);
+    scores_of_catboost(&mut values, notes);
     sums(&mut values, &is_free, notes);
     conversions(&mut values, &is_free, notes);
     only_losses(&mut values, &is_free, notes);
     score_for_accuracy(&mut values, &is_free, notes);
+    accuracy_of_output(&mut values, &is_free, notes);
     values
 }
 
@@ -77,6 +86,22 @@ fn numbered_sets(values: &mut Cow<Values>, notes: &mut Vec<String>) {
         (train.unwrap_or(name), points)
     });
     *values = Cow::Owned(renamed.collect());
+}
+
+/// CatBoost prints the number of the best round beside values that it does not name. If the best value rises from round to
+/// round, the values are scores.
+fn scores_of_catboost(values: &mut Cow<Values>, notes: &mut Vec<String>) {
+    let (Some(tested), Some(best)) = (values.get("test loss"), values.get("best")) else { return };
+    let is_best = |((place, _), (_, best)): &(&(Place, f64), &(Place, f64))| place.epoch == Some(*best);
+    let bests: Vec<f64> = tested.iter().zip(best).filter(is_best).map(|((_, value), _)| *value).collect();
+    if tested.len() != best.len() || bests.len() < 3 || !bests.windows(2).all(|pair| pair[1] > pair[0]) {
+        return;
+    }
+    note(notes, "the best value of CatBoost's rounds rises, so learn and test were read as scores and are shown as accuracies");
+    for (loss, accuracy) in [("test loss", "test accuracy"), ("learn loss", "train accuracy")] {
+        let points = values.to_mut().remove(loss);
+        values.to_mut().extend(points.map(|points| (accuracy.to_owned(), points)));
+    }
 }
 
 fn sums(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
@@ -123,7 +148,7 @@ fn converted(name: &str) -> Option<(Conversion, (Target, u32))> {
     let is = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
     let (conversion, from, to): (_, &[&str], _) = match () {
         () if is(&["ppl", "perplexity"]) => (Conversion::Logarithm, &["ppl", "perplexity"], "loss"),
-        () if is(&["error", "merror"]) => (Conversion::Complement, &["error", "merror"], "accuracy"),
+        () if is(&ERROR_RATES) => (Conversion::Complement, &ERROR_RATES, "accuracy"),
         () => return None,
     };
     let words = words.iter().filter(|word| *word != "rate" && *word != "classification");
@@ -169,6 +194,7 @@ fn conversions(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes:
 /// If a set has no loss by a known name, but one with unknown words, it is that one: `dice_loss`. If nothing else was
 /// measured, one of several is taken.
 fn only_losses(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
+    let mut of_training = None;
     for (metric, of, validation) in [("train_loss", "training", false), ("val_loss", "validation", true)] {
         let fits = |name: &&String| {
             let words = names::words(name);
@@ -185,8 +211,16 @@ fn only_losses(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes:
         let taken = match found[..] {
             [name] if !has(values, metric) => name,
             [_, _, ..] if is_only => most_general(&found, values),
+            // That of the model, or of the part, whose training loss was taken.
+            [_, _, ..] if !has(values, metric) && of_training.is_some() => {
+                match found.iter().find(|name| Some(bare(name)) == of_training) {
+                    Some(name) => name,
+                    None => continue,
+                }
+            }
             _ => continue,
         };
+        of_training = Some(bare(taken));
         let others: Vec<&str> = found.iter().filter(|name| **name != taken).map(|name| name.as_str()).collect();
         let beside = if others.is_empty() { String::new() } else { format!(", not {}", listed(&others)) };
         note(notes, format!("{taken} was read as the {of} loss{beside}"));
@@ -196,11 +230,16 @@ fn only_losses(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes:
     }
 }
 
+/// Whether a name says that its values are of everything.
+fn says_all(name: &str) -> bool {
+    const WORDS: [&str; 7] = ["total", "overall", "sum", "avg", "average", "mean", "all"];
+    names::words(name).iter().any(|word| WORDS.contains(&word.as_str()))
+}
+
 /// The loss that the others are likely parts of: its name says so, or it is the largest of those with the most values.
 fn most_general<'a>(names: &[&'a String], values: &Values) -> &'a String {
-    const WORDS: [&str; 7] = ["total", "overall", "sum", "avg", "average", "mean", "all"];
     let rank = |name: &&'a String| {
-        let says = names::words(name).iter().any(|word| WORDS.contains(&word.as_str()));
+        let says = says_all(name);
         let points = &values[*name];
         let finite: Vec<f64> = points.iter().map(|(_, value)| *value).filter(|value| value.is_finite()).collect();
         (says, points.len(), finite.iter().sum::<f64>() / finite.len().max(1) as f64)
@@ -214,6 +253,14 @@ fn most_general<'a>(names: &[&'a String], values: &Values) -> &'a String {
 
 /// The rank of a name among the scores of a validation set, the most telling first. `None` if it is none.
 pub fn score(name: &str) -> Option<usize> {
+    *names::known(name).score.get_or_init(|| rank(name))
+}
+
+fn rank(name: &str) -> Option<usize> {
+    // The first of COCO's twelve scores, as DETR and its kin write them.
+    if name.ends_with("coco_eval_bbox[0]") {
+        return Some(0);
+    }
     if name == SPACY {
         return Some(SCORES.len());
     }
@@ -244,13 +291,76 @@ fn halves(word: &str) -> Vec<&str> {
 
 /// Whether a name is that of a metric, or of something that stands for one.
 pub fn is_metric(name: &str) -> bool {
-    matches!(meaning(name).or_else(|| stands_for(name)), Some((Target::Metric(_), _))) || score(name).is_some()
+    let is_known = || matches!(meaning(name).or_else(|| stands_for(name)), Some((Target::Metric(_), _)));
+    *names::known(name).is_metric.get_or_init(|| is_known() || score(name).is_some())
+}
+
+/// Whether numbers under a name are those of a measurement, and no times or counts.
+pub fn is_measured(name: &str) -> bool {
+    *names::known(name).is_measured.get_or_init(|| !names::is_ignorable(name) && is_measure(name))
+}
+
+/// The words of a name besides that of its set.
+fn bare(name: &str) -> Vec<String> {
+    names::words(name).iter().filter(|word| names_part(word).is_none()).cloned().collect()
+}
+
+/// If the validation set has no accuracy by a known name, but one of a single class or output, it is that one:
+/// `val_caps_acc`, with `caps_acc` for the training set.
+fn accuracy_of_output(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
+    // The right answer is among the best five more often than it is the best one.
+    let is_other = |name: &str| names::words(name).iter().any(|word| matches!(word.as_str(), "5" | "top5" | "acc5" | "10"));
+    let is_special = |name: &str| {
+        meaning(name).is_none()
+            && names::quantity(name) == Some("accuracy")
+            && !names::is_ignorable(name)
+            && !is_other(name)
+            && is_free(name)
+    };
+    let of_validation = |name: &str| names_part(name).is_some_and(names::is_validation);
+    // Results after training, one for each class, are no curve.
+    let longest = values.values().map(Vec::len).max().unwrap_or_default();
+    let is_series = |points: &Points| points.len() > 1 && (points.len() >= FEW || 2 * points.len() >= longest);
+    let special: Vec<&String> =
+        values.iter().filter(|(name, points)| is_series(points) && is_special(name)).map(|(name, _)| name).collect();
+    let of_outputs: Vec<&String> = special.iter().copied().filter(|name| of_validation(name)).collect();
+    let val = match of_outputs[..] {
+        [] => return,
+        [val] => val,
+        // The loss tells of all outputs, and one of several accuracies does not.
+        _ if has(values, "val_loss") => return,
+        [first, ..] => of_outputs.iter().find(|name| says_all(name)).copied().unwrap_or(first),
+    };
+    let train = special.iter().copied().find(|name| !of_validation(name) && bare(name) == bare(val));
+    let found = [("val_accuracy", Some(val)), ("train_accuracy", train)];
+    let found = found.map(|(metric, name)| Some((metric, (*name?).clone())).filter(|_| !has(values, metric)));
+    let [Some((_, val)), train] = found else { return };
+    use_score(values, &val, notes);
+    if let Some((metric, name)) = train {
+        note(notes, format!("{name} is shown as the accuracy of the training set"));
+        let points = values.to_mut().remove(&name).unwrap_or_default();
+        values.to_mut().insert(metric.to_owned(), points);
+    }
+}
+
+/// Whether a score stands beside a training loss wherever it stands, and neither names a set: it is of training, too. A mean
+/// precision, or a score of a translation, is hardly measured there.
+fn is_of_training(name: &str, values: &Values) -> bool {
+    let is_loss = |name: &str| matches!(meaning(name), Some((Target::Metric(0), _))) && names_part(name).is_none();
+    let alike = |one: &Points, other: &Points| {
+        one.len() == other.len() && one.iter().zip(other).all(|((one, _), (other, _))| one == other)
+    };
+    names_part(name).is_none()
+        && score(name).is_some_and(|rank| OF_EITHER.contains(&rank))
+        && values.iter().any(|(loss, points)| is_loss(loss) && alike(points, &values[name]))
 }
 
 /// Shows a score as the accuracy if validation has nothing else.
 fn score_for_accuracy(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
     let has_accuracy = ["val_loss", "val_accuracy", "train_accuracy"].iter().any(|metric| has(values, metric));
-    let found = values.iter().filter(|(name, points)| points.len() > 1 && is_free(name));
+    let is_series = |points: &Points| points.iter().any(|(place, _)| *place != points[0].0);
+    let is_candidate = |name: &str, points: &Points| is_series(points) && is_free(name) && !is_of_training(name, values);
+    let found = values.iter().filter(|(name, points)| is_candidate(name, points));
     let found: Vec<_> = found.filter_map(|(name, points)| Some((score(name)?, points.len(), name.clone()))).collect();
     // What is printed only where it got better is no curve.
     let most = found.iter().map(|(_, points, _)| *points).max().unwrap_or_default();
@@ -317,6 +427,12 @@ pub fn results() -> Problem {
     .hint("if each score is of an epoch, print its number with it: `epoch 3: val_accuracy 0.81`")
 }
 
+/// The problem with a file that has one number.
+pub fn single_value() -> Problem {
+    Problem::new("no loss and no accuracy has more than one value, and a curve needs several")
+        .hint("print the loss of each epoch with its number: `epoch 3: train_loss 0.53, val_loss 0.61`")
+}
+
 fn rewarded() -> Problem {
     Problem::new(
         "it records rewards, so an agent is trained (reinforcement learning). Its losses do not show whether it gets better, \
@@ -329,7 +445,7 @@ fn rewarded() -> Problem {
 fn is_adversarial(names: &[&str]) -> bool {
     let has = |short: &str, long: [&str; 2]| {
         names.iter().any(|name| {
-            let words: Vec<String> = names::words(name);
+            let words = names::words(name);
             let is_loss = words.iter().any(|word| word == "loss" || word == "losses");
             is_loss && words.iter().any(|word| word == short || long.iter().any(|long| word.starts_with(long)))
         })
@@ -391,7 +507,7 @@ pub fn example(names: &[&str]) -> String {
     let found = found.or_else(|| losses().next().map(|name| format!("train_loss={name}")));
     let found = found.or_else(|| {
         let name = names.iter().find(|name| has(name, "acc"))?;
-        let of = if names_part(name).is_some_and(names::is_validation) { "val" } else { "train" };
+        let of = if names_part(name).is_none_or(names::is_validation) { "val" } else { "train" };
         Some(format!("{of}_accuracy={name}"))
     });
     let found = found.or_else(|| {
@@ -406,14 +522,15 @@ pub fn example(names: &[&str]) -> String {
 pub fn is_measure(name: &str) -> bool {
     const WORDS: [&str; 12] =
         ["loss", "acc", "err", "wer", "cer", "psnr", "ssim", "bleu", "rouge", "ppl", "perplexity", "corr"];
-    let word = |word: String| WORDS.iter().any(|known| word.starts_with(known));
-    is_metric(name) || is_better_high(name) || names::words(name).into_iter().any(word)
+    let word = |word: &String| WORDS.iter().any(|known| word.starts_with(known));
+    is_metric(name) || is_better_high(name) || names::words(name).iter().any(word)
 }
 
 /// Whether more of what a name says is better, so that it can stand for an accuracy and never for a loss.
 pub fn is_better_high(name: &str) -> bool {
-    const WORDS: [&str; 12] =
-        ["map", "ap", "ar", "iou", "miou", "dice", "f", "auc", "auroc", "precision", "recall", "score"];
-    let bare = |word: String| word.trim_end_matches(|letter: char| letter.is_ascii_digit()).to_owned();
-    names::words(name).into_iter().map(bare).any(|word| WORDS.contains(&word.as_str()))
+    const WORDS: [&str; 14] = [
+        "map", "ap", "ar", "iou", "miou", "dice", "f", "auc", "auroc", "precision", "recall", "score", "correct", "percent",
+    ];
+    let bare = |word: &String| WORDS.contains(&word.trim_end_matches(|letter: char| letter.is_ascii_digit()));
+    names::words(name).iter().any(bare)
 }

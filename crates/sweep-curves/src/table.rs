@@ -43,6 +43,12 @@ const KINDS: [&str; 8] =
     ["model_type", "model_name", "algorithm", "method", "classifier", "architecture", "experiment_type", "estimator"];
 const WANDB_BESIDE: [&str; 2] = ["__MIN", "__MAX"];
 
+/// Whether a column has a setting, which differs between trainings. scikit-learn's searches write `param_C`.
+pub fn is_setting(name: &str) -> bool {
+    let name = name.to_lowercase().replace([' ', '-'], "_");
+    SETTINGS.contains(&name.as_str()) || name.starts_with("param_")
+}
+
 /// Whether a text begins with a header, and with a row that has as many fields and a number.
 pub fn recognized(text: &str) -> bool {
     let mut lines = text.lines().filter(|line| !line.trim().is_empty());
@@ -56,14 +62,16 @@ pub fn recognized(text: &str) -> bool {
             (records.next().unwrap_or_default(), records.next().unwrap_or_default())
         }
     };
-    // A log has names and numbers in the same line.
-    if header.iter().any(|field| field.contains('=') || field.contains(':') || number(field, false).is_some()) {
+    let alike = row.len() == header.len() || row.len() + 1 == header.len();
+    // A log has names and numbers in the same line. `mAP_0.5:0.95` stands above numbers.
+    let is_below_names = alike && row.len() > 1 && row.iter().all(|field| number(field, false).is_some());
+    let has_number = |field: &String| !is_below_names && field.contains(['=', ':']) || number(field, false).is_some();
+    if header.iter().any(has_number) {
         return false;
     }
     let names = header.iter().filter(|field| !field.is_empty() && number(field, false).is_none()).count();
     let known = header.iter().filter(|field| meaning(field).is_some()).count();
     let numbers = row.iter().filter(|field| number(field, false).is_some()).count();
-    let alike = row.len() == header.len() || row.len() + 1 == header.len();
     header.len() > 1 && names > 1 && (alike && numbers > 0 || known > 1 && row.len() <= 1)
 }
 
@@ -293,11 +301,6 @@ impl<'a> Table<'a> {
             return None;
         }
         let is_kind = |name: &String| KINDS.contains(&name.to_lowercase().replace([' ', '-'], "_").as_str());
-        // scikit-learn's searches write `param_C`.
-        let is_set = |name: &String| {
-            let name = name.to_lowercase().replace([' ', '-'], "_");
-            SETTINGS.contains(&name.as_str()) || name.starts_with("param_")
-        };
         let named = |at: usize| matches!(meaning(&self.names[at]), Some((Target::Curve, _)));
         // The first column has names, and no other tells where in a training a row belongs.
         let is_label = |at: usize| {
@@ -311,7 +314,7 @@ impl<'a> Table<'a> {
             if is_label(*at) && self.epoch.is_none() && self.step.is_none() {
                 return true;
             }
-            is_set(&self.names[*at]) && many > 1
+            is_setting(&self.names[*at]) && many > 1
                 || named(*at) && many == records.len()
                 || is_kind(&self.names[*at])
                     && many > 1

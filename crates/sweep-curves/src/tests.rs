@@ -31,7 +31,8 @@ fn text(text: impl Into<String>) -> Source {
 fn one(sources: &[Source], format: Format) -> (Vec<EpochMetrics>, Vec<String>) {
     let Reading { format: found, mut curves, notes } = read(sources, None, &[]).expect("it is a curve");
     assert_eq!((found, curves.len()), (format, 1));
-    (curves.remove(0).epochs, notes)
+    let curve = curves.remove(0);
+    (curve.epochs, notes.into_iter().chain(curve.notes).collect())
 }
 
 fn problem(source: Source, choices: &[Choice]) -> Problem {

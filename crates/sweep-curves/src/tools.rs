@@ -13,7 +13,9 @@ pub fn read_text(name: &str, text: &str) -> (String, Vec<String>, Vec<String>) {
     };
     let curve = |curve: &ForeignCurve| curve.epochs.iter().map(epoch).collect::<Vec<_>>().join(", ");
     let shown = reading.curves.iter().map(curve).collect::<Vec<_>>().join("; ");
-    (shown, reading.notes, reading.curves.into_iter().flat_map(|curve| curve.unused).collect())
+    let notes = reading.curves.iter().flat_map(|curve| &curve.notes);
+    let notes = reading.notes.iter().chain(notes).cloned().collect();
+    (shown, notes, reading.curves.into_iter().flat_map(|curve| curve.unused).collect())
 }
 
 #[track_caller]

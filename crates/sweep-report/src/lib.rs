@@ -307,7 +307,7 @@ mod tests {
             let history = sweep_sample::many(trials as u64).altered(|state| {
                 for (at, trial) in state.trials.iter_mut().enumerate() {
                     let kind = [Kind::Good, Kind::Overfit, Kind::Underfit, Kind::Improving][at % 4];
-                    trial.curve = curve(kind, (1_000_000 / trials) as u32, 0.02, at as u64, true);
+                    trial.curve = curve(kind, (1_000_000 / trials) as u32, 0.02, at as u64, true).into();
                 }
             });
             let layout = sweep_sample::write(&folder.join(format!("million-{trials}")), &sweep_sample::entries());

@@ -36,6 +36,8 @@ pub struct Context {
     pub mirror: Mirror,
     /// Whether images were left out of training to save time.
     pub leaves_images_out: bool,
+    /// Whether the training metrics are those of single batches, whose noise is not that of training.
+    pub single_batches: bool,
     /// Advice that the trial's parameters already follow. It is not given again.
     pub followed: Vec<Advice>,
 }

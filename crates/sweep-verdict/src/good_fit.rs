@@ -9,6 +9,9 @@ use super::{Advice, Finding, Name, Severity};
 /// A gap between the accuracies below this is not worth a number.
 const CLOSE: f64 = 0.03;
 
+/// Losses with this ratio are not called close.
+const APART: f64 = 1.3;
+
 /// A loss that falls by less than this share of its first value has hardly moved, if there are this many values.
 const HARDLY: f64 = 0.03;
 const LEAST_VALUES: usize = 5;
@@ -83,6 +86,7 @@ pub fn finding(view: &View) -> Finding {
         (None, Some((train, val))) => {
             let apart = match val.end() {
                 end if end < train.end() => "Validation loss ends below training loss",
+                end if end > APART * train.end() => "Validation loss ends above training loss",
                 _ => "Training and validation loss end close together",
             };
             let [train, val] = [train, val].map(|series| Unit::Loss.text(series.end()));
@@ -93,8 +97,10 @@ pub fn finding(view: &View) -> Finding {
         }
         (None, None) => "Training was not measured, so only validation was judged".to_owned(),
     };
+    let measured = view.train_loss.is_some() || view.train_accuracy.is_some();
+    let found = if measured { "No problem was found." } else { "No problem was found, but the fit is not known." };
     let headline = format!(
-        "No problem was found. {close}, and validation does not get worse by more than its noise.{}",
+        "{found} {close}, and validation does not get worse by more than its noise.{}",
         view.caveat()
     );
     let end = |series: &Option<super::series::Series>| series.as_ref().map(|series| series.end());

@@ -34,8 +34,8 @@ const NAMES: [(&str, Task); 6] = [
     ("tabular", Task::Tabular),
 ];
 
-/// Words in names of metrics, parameters, and programs that only one task has. The first task with a match wins, so the
-/// more special ones come first.
+/// Words in names of metrics, parameters, and programs that only one task has. The task with the most matches wins, and of
+/// several the first one, so the more special ones come first.
 const WORDS: [(Task, &[&str]); 6] = [
     (
         Task::Detection,
@@ -116,8 +116,10 @@ impl Task {
             let apart = |c: char| !c.is_alphanumeric();
             names.iter().flat_map(move |name| name.split(apart).chain(name.split_whitespace()))
         };
-        let found = WORDS.iter().find(|(_, known)| words().any(|word| known.contains(&word)));
-        found.map_or(Task::Unknown, |(task, _)| *task)
+        let counts = WORDS.iter().map(|(task, known)| (words().filter(|word| known.contains(word)).count(), *task));
+        // Of equal counts, `max_by_key` takes the last one.
+        let found = counts.rev().filter(|(count, _)| *count > 0).max_by_key(|(count, _)| *count);
+        found.map_or(Task::Unknown, |(_, task)| task)
     }
 
     /// Whether a training accuracy far from 100% shows that something is wrong. Tokens, boxes, and rows of tables often
@@ -165,6 +167,7 @@ mod tests {
         assert_eq!(of(&["python", "finetune_bert.py", "learning_rate"]), Task::Text);
         assert_eq!(of(&["validation_0-rmse"]), Task::Tabular);
         assert_eq!(of(&["n_estimators", "max_depth"]), Task::Tabular);
+        assert_eq!(of(&["CIFAR images of a convnet", "tokens"]), Task::Images);
         assert_eq!(of(&["python", "train.py", "lr", "val_accuracy"]), Task::Unknown);
         for name in Task::names() {
             assert_eq!(name.parse::<Task>().map(|task| task.to_string()), Ok(name.to_owned()));

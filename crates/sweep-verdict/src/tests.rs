@@ -19,6 +19,7 @@ const TEN_CLASSES: Context = Context {
     divergence: None,
     mirror: Mirror::Unknown,
     leaves_images_out: false,
+    single_batches: false,
     followed: Vec::new(),
 };
 

@@ -18,7 +18,7 @@ const SCALE: [f64; 2] = [2.0, 6.0];
 const LEAST_EPOCHS: usize = 8;
 /// A loss below this share of its first value is measured against that share, because small numbers move by large
 /// shares. A network that memorizes its images swings between 0.03 and 0.1.
-const FLOOR: f64 = 0.25;
+const FLOOR: f64 = 0.3;
 
 /// Share of the limit for validation below which it is calm.
 const CALM: f64 = 0.5;
@@ -38,7 +38,8 @@ pub fn find(view: &View) -> Option<Finding> {
     let matters = view.trained_loss.as_ref().is_some_and(|series| series.noise >= TRAINING_LOSS * beside);
     // Some scripts print the loss of a few batches of an epoch. If validation is calm, training is.
     let is_calm = view.val_loss.as_ref().is_some_and(calm);
-    let training = over(&view.trained_loss, TRAINING_LOSS).filter(|times| *times >= 1.0 && matters && !is_calm);
+    let is_told = matters && !is_calm && !view.context.single_batches;
+    let training = over(&view.trained_loss, TRAINING_LOSS).filter(|times| *times >= 1.0 && is_told);
     let validation = accuracy.map(|series| series.noise / VALIDATION_ACCURACY);
     let validation = validation.or_else(|| over(&view.val_loss, VALIDATION_LOSS)).filter(|times| *times >= 1.0);
     let severity = Severity::scale(training.into_iter().chain(validation).reduce(f64::max)?, SCALE);
@@ -91,4 +92,23 @@ fn calm(loss: &Series) -> bool {
 /// Returns whether the curve is long enough to measure its noise, and goes back and forth at all.
 fn swings(series: &Series) -> bool {
     series.len() >= LEAST_EPOCHS && series.steps_back() >= STEPS_BACK
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Context, Name, judge};
+    use sweep_core::trial::EpochMetrics;
+
+    #[test]
+    fn the_noise_of_single_batches_is_not_that_of_training() {
+        let loss = |epoch: u32| 1.0 + 0.3 * (f64::from((epoch * 7) % 5) - 2.0) - 0.005 * f64::from(epoch);
+        let curve: Vec<EpochMetrics> = (1..=50)
+            .map(|epoch| EpochMetrics { epoch, train_loss: Some(loss(epoch)), ..EpochMetrics::default() })
+            .collect();
+        let unstable = |single_batches| {
+            let context = Context { single_batches, ..Context::default() };
+            judge(&curve, &context).iter().any(|finding| finding.name == Name::Unstable)
+        };
+        assert!(unstable(false) && !unstable(true));
+    }
 }

@@ -47,7 +47,9 @@ pub fn find(view: &View) -> Option<Finding> {
             (2..=MOST_CLASSES).filter(fits).find(near)?
         }
     };
-    let first = val.smooth[0].max(1.0 / f64::from(classes));
+    // A network that began below chance has learned what it gained, unless guessing is known.
+    let guessed = view.context.classes.map_or(0.0, |classes| 1.0 / f64::from(classes));
+    let first = val.smooth[0].max(guessed);
     let guessing = f64::from(classes).ln();
     let learned = view.val_loss.as_ref().is_some_and(|loss| loss.end() < LOSS * guessing);
     if val.best_level() > first + NEVER_ROSE || learned {
@@ -75,4 +77,28 @@ pub fn find(view: &View) -> Option<Finding> {
             .evidence("accuracy of guessing", Unit::Accuracy, 1.0 / f64::from(classes))
             .advice([Advice::CompareSets]),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::{Context, Name, judge};
+    use sweep_core::trial::EpochMetrics;
+
+    fn found(course: impl Fn(f64) -> f64) -> Vec<Name> {
+        let curve = (1..=50).map(|epoch| EpochMetrics {
+            epoch,
+            train_loss: Some(1.9 * (-f64::from(epoch) / 15.0).exp()),
+            train_accuracy: Some((0.4 + 0.03 * f64::from(epoch)).min(0.97)),
+            val_accuracy: Some(course(f64::from(epoch)) + 0.004 * f64::from((epoch * 7) % 5)),
+            ..EpochMetrics::default()
+        });
+        judge(&curve.collect::<Vec<_>>(), &Context::default()).iter().map(|finding| finding.name).collect()
+    }
+
+    #[test]
+    fn an_accuracy_that_rose_to_a_half_is_no_guess_among_two_classes() {
+        let rises = found(|epoch| 0.49 - 0.12 * (-epoch / 6.0).exp());
+        assert!(rises.contains(&Name::Overfit) && !rises.contains(&Name::ValidationAtChance), "{rises:?}");
+        assert_eq!(found(|_| 0.49), [Name::ValidationAtChance]);
+    }
 }

@@ -115,6 +115,12 @@ impl<'a> View<'a> {
         self.val_accuracy.as_ref().or(self.val_loss.as_ref()).or(self.objective.as_ref())
     }
 
+    /// Returns whether validation ends better than training.
+    fn ends_below_training(&self) -> bool {
+        let by_loss = || Some(self.val_loss.as_ref()?.end() < self.train_loss.as_ref()?.end());
+        self.accuracy_gap().map(|gap| gap < 0.0).or_else(by_loss).unwrap_or(false)
+    }
+
     /// Returns training accuracy minus validation accuracy at the end.
     pub fn accuracy_gap(&self) -> Option<f64> {
         Some(self.train_accuracy.as_ref()?.end() - self.val_accuracy.as_ref()?.end())
@@ -186,9 +192,14 @@ impl<'a> View<'a> {
     /// Returns a sentence on what the training metrics hide, if they were measured during training.
     pub fn caveat(&self) -> &'static str {
         match (self.mode, self.context.dropout) {
+            _ if self.train_loss.is_none() && self.train_accuracy.is_none() => "",
             (Mode::Evaluated, _) => "",
             (Mode::WhileTraining, Some(0.0)) => {
                 " Training metrics were measured while the weights changed, so the true gap is slightly larger."
+            }
+            _ if self.ends_below_training() => {
+                " Training metrics were measured during training, with dropout and augmentation (if any), which make \
+                 them look worse."
             }
             (Mode::WhileTraining, _) => {
                 " Training metrics were measured during training, with dropout and augmentation (if any), which make \

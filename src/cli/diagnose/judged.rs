@@ -11,6 +11,16 @@ use sweep_verdict::{Context, Divergence, Finding, Name, Task, judge};
 
 /// Number of bytes at the beginning of a file whose words may name the task.
 const WORDS: usize = 1 << 16;
+/// Keys of a notebook that are words of a task.
+const NOTEBOOK: [&str; 7] = [
+    "\"text\"",
+    "\"text/plain\"",
+    "\"text/html\"",
+    "\"image/png\"",
+    "\"image/jpeg\"",
+    "\"image/svg+xml\"",
+    "\"language\"",
+];
 /// Names of unused columns that are listed.
 const MOST_UNUSED: usize = 8;
 
@@ -63,7 +73,11 @@ fn of_run(run: &Run, args: &Args) -> Result<Vec<Diagnosis>, Error> {
 /// Recognizes the task by the words at the beginning of the files, and by the file's name.
 fn task(name: &str, sources: &[Source]) -> Task {
     let head = |source: &Source| String::from_utf8_lossy(&source.bytes[..source.bytes.len().min(WORDS)]).into_owned();
-    let heads: Vec<String> = sources.iter().map(head).collect();
+    // A notebook's own words say nothing about its content.
+    let own = |head: String| {
+        NOTEBOOK.iter().fold(head, |head, word| if head.contains("\"cell_type\"") { head.replace(word, "") } else { head })
+    };
+    let heads: Vec<String> = sources.iter().map(head).map(own).collect();
     let file = Path::new(name).file_name().and_then(OsStr::to_str).unwrap_or_default();
     Task::of_names(heads.iter().map(String::as_str).chain([file]))
 }
@@ -76,6 +90,7 @@ pub fn diagnosed(name: &str, reading: Reading, task: Task, args: &Args) -> Vec<D
             task,
             classes: args.classes,
             dropout: args.dropout,
+            single_batches: curve.single_batches,
             divergence: (curve.divergence.as_ref()).map(|it| Divergence {
                 epoch: it.epoch,
                 step: None,
@@ -85,6 +100,7 @@ pub fn diagnosed(name: &str, reading: Reading, task: Task, args: &Args) -> Vec<D
         };
         let mut findings = judge(&curve.epochs, &context);
         let mut notes = notes.clone();
+        notes.extend(curve.notes.iter().cloned());
         notes.extend(left_over(&curve, &mut findings));
         let title = if curve.name.is_empty() { name.to_owned() } else { format!("{name}, {}", curve.name) };
         Diagnosis { title: sweep_report::format::clean(&title), format, curve, notes, findings }
@@ -105,8 +121,9 @@ fn left_over(curve: &ForeignCurve, findings: &mut Vec<Finding>) -> Vec<String> {
     let is_unvalidated = findings.iter().any(|finding| finding.name == Name::Unvalidated);
     if let Some(choice) = curve.may_be_validation.as_ref().filter(|_| is_unvalidated) {
         findings.retain(|finding| finding.name != Name::Unvalidated);
+        let verdict = if findings.is_empty() { ", so there is no verdict" } else { "" };
         notes.push(format!(
-            "no validation metric was recognized; if one of these is the validation metric, name it, for example with \
+            "no validation metric was recognized{verdict}; if one of these is the validation metric, name it, for example with \
              --columns {choice}"
         ));
     }

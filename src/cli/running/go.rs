@@ -110,6 +110,7 @@ impl Options {
         let running = mps::find(environment.variable(mps::VARIABLE).as_deref());
         let daemon = if running.is_none() { mps_daemon(&spec, &slots) } else { None };
         let setup = Setup {
+            follows: follows(spec.clone(), text.to_owned(), layout.clone()),
             layout: layout.clone(),
             spec: spec.clone(),
             history,
@@ -169,6 +170,15 @@ impl Options {
         }
         Ok(exit)
     }
+}
+
+/// Tells whether another stage follows the current file. That follows from the results alone, so it is the same when the
+/// stage begins.
+fn follows(spec: Spec, text: String, layout: Layout) -> Box<dyn Fn(&History) -> bool> {
+    Box::new(move |history| {
+        let next = stages::next(&text, &spec, history, |text| read(text, &spec, &layout));
+        next.is_ok_and(|next| next.is_some())
+    })
 }
 
 /// Reads the file of a stage, which runs in the same place as the one before.

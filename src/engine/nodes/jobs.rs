@@ -28,17 +28,22 @@ pub fn submission(
     }
 }
 
-/// Submits the jobs, if the sweep runs on Slurm.
+/// The number of nodes that are enough for this number of trials. Every node has a slot, and perhaps more.
+pub fn most(trials: Option<u64>) -> u32 {
+    trials.map_or(u32::MAX, |trials| u32::try_from(trials).unwrap_or(u32::MAX).max(1))
+}
+
+/// Submits the jobs, if the sweep runs on Slurm: not more than `left`, the number of trials that have not ended.
 ///
 /// # Errors
 /// If Slurm accepts none.
-pub async fn start(cluster: &Cluster, layout: &Layout) -> Result<Option<Jobs>> {
+pub async fn start(cluster: &Cluster, layout: &Layout, left: Option<u64>) -> Result<Option<Jobs>> {
     let wanted = |target: &Target| if let Target::Slurm(jobs) = target { Some(jobs.clone()) } else { None };
     let (Some(wanted), Some(address)) = (cluster.targets.iter().find_map(wanted), &cluster.listen) else {
         return Ok(None);
     };
     let submission = submission(cluster.id.clone(), layout, address, cluster.own.program(), &cluster.start, &wanted);
-    Jobs::start(Slurm::new(submission, cluster.variables.clone()), wanted.nodes).await.map(Some)
+    Jobs::start(Slurm::new(submission, cluster.variables.clone()), wanted.nodes, most(left)).await.map(Some)
 }
 
 /// The next change of the jobs, if there are any.

@@ -26,11 +26,11 @@ use sweep_core::error::{Error, Exit, Result};
 use sweep_core::trial::TrialId;
 use sweep_link::transport::{Key, Listener};
 use sweep_link::{Clock, Controller, Event, SessionId};
-use sweep_scheduler::schedule::{Slot, SlotId};
+use sweep_scheduler::schedule::{Scheduler, Slot, SlotId};
 use sweep_store::Layout;
 
 pub use hear::News;
-pub use jobs::submission;
+pub use jobs::{most, submission};
 pub use prepare::Prepared;
 pub use target::{Start, Target};
 
@@ -103,11 +103,17 @@ pub struct Nodes {
 
 impl Nodes {
     /// Starts agents on all targets, and listens for those that dial. `generation` counts the controllers of the sweep.
-    /// `host` is the name of this machine.
+    /// `host` is the name of this machine, and `left` the number of trials that have not ended.
     ///
     /// # Errors
     /// If no agent could dial.
-    pub async fn open(cluster: Cluster, layout: &Layout, generation: u64, host: &str) -> Result<Nodes> {
+    pub async fn open(
+        cluster: Cluster,
+        layout: &Layout,
+        generation: u64,
+        host: &str,
+        left: Option<u64>,
+    ) -> Result<Nodes> {
         let (sender, events) = mpsc::channel(CAPACITY);
         let controller = Arc::new(Controller::new(generation, cluster.lease(), Clock::default(), sender));
         let watched = controller.clone();
@@ -118,7 +124,7 @@ impl Nodes {
         }
         let (problem, problems) = mpsc::unbounded_channel();
         let targets = cluster.targets.clone();
-        let jobs = jobs::start(&cluster, layout).await?;
+        let jobs = jobs::start(&cluster, layout, left).await?;
         let mut nodes = Nodes {
             cluster,
             controller,
@@ -225,10 +231,12 @@ impl Nodes {
     }
 
     /// Dismisses the agents of hosts that are asked to leave and on which nothing runs any more.
-    pub fn dismiss(&mut self, slots: &[Slot]) {
-        // Looked at ten times a second, so only the slots of each host are.
-        for id in self.joined.values() {
-            let Some(session) = self.sessions.get_mut(id).filter(|session| !session.is_leaving) else { continue };
+    pub fn dismiss(&mut self, scheduler: &Scheduler) {
+        let slots = scheduler.slots();
+        for node in scheduler.leaving() {
+            let id = self.joined.get(node);
+            let session = id.and_then(|id| self.sessions.get_mut(id)).filter(|session| !session.is_leaving);
+            let Some(session) = session else { continue };
             let own = || session.slots.iter().map(|id| &slots[id.0]);
             let leaves = |slot: &Slot| slot.leaving && slot.is_still() && slot.absent.is_none();
             if own().next().is_some() && own().all(leaves) {
@@ -240,10 +248,9 @@ impl Nodes {
     }
 
     /// Says how many trials are left, so that no more jobs wait than are needed.
-    pub fn need(&self, trials: impl FnOnce() -> u64) {
-        // Every node has a slot, and perhaps more.
+    pub fn need(&self, trials: impl FnOnce() -> Option<u64>) {
         if let Some(jobs) = &self.jobs {
-            jobs.need(u32::try_from(trials()).unwrap_or(u32::MAX));
+            jobs.need(jobs::most(trials()));
         }
     }
 
@@ -265,6 +272,11 @@ impl Nodes {
                 session.link.acknowledge(number);
             }
         }
+    }
+
+    /// Leaves all agents to the controller of the next stage, to which they come by themselves.
+    pub fn hand_over(mut self) {
+        self.acknowledge();
     }
 
     /// Ends all agents, once all that they said is acknowledged. A host whose connection was just cut has some time to be

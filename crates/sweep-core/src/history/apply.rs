@@ -2,9 +2,12 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use super::{Entry, Extension, FORMAT, NodeChange, NodeRecord, State, Status, TrialRecord};
+use super::{Curve, Entry, Extension, FORMAT, NodeChange, NodeRecord, State, Status, TrialRecord};
 use crate::steering::{Request, Wish};
 use crate::trial::{Attempt, MOST_OTHERS, Outcome, Settings, TrialId, fingerprint};
+
+/// Number of trials that ended last whose curves are not packed.
+const RECENT: usize = 256;
 
 impl State {
     #[expect(clippy::too_many_lines, reason = "one transition, with all entries side by side")]
@@ -178,6 +181,7 @@ impl State {
                 }
                 self.ends += 1;
                 self.untidied.insert(attempt.trial, self.ends);
+                self.settle(attempt.trial);
             }
             Entry::Reopened { trial: id, kept, .. } => {
                 let trial = self.trial_mut(*id).ok_or_else(|| format!("trial {id} was never started"))?;
@@ -223,6 +227,17 @@ impl State {
         Ok(())
     }
 
+    /// Packs the curve of a trial that ended a while ago. `ended` has ended now.
+    fn settle(&mut self, ended: TrialId) {
+        self.recent.push_back(ended);
+        if self.recent.len() > RECENT
+            && let Some(id) = self.recent.pop_front()
+            && let Some(trial) = self.trial_mut(id)
+        {
+            trial.curve.pack();
+        }
+    }
+
     /// Only one controller runs at a time, so trials still marked running belonged to a dead one.
     pub(super) fn abandon(&mut self) {
         for trial in self.trials.iter_mut().filter(|trial| trial.status == Status::Running) {
@@ -265,7 +280,7 @@ impl State {
                 scripts: Vec::new(),
                 group: None,
                 joules: None,
-                curve: Vec::new(),
+                curve: Curve::default(),
                 others: BTreeMap::new(),
                 slot: slot.to_owned(),
                 started_at: at,

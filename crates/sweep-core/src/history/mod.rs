@@ -4,19 +4,21 @@
 //! reads and writes the files.
 
 mod apply;
+mod curve;
 mod entry;
 mod import;
 mod record;
 mod round;
 mod stage;
 
+pub use curve::Curve;
 pub use entry::{Entry, FORMAT, Machine, NodeChange};
 pub use import::{Import, Known};
 pub use record::{NodeRecord, Status, TrialRecord};
 pub use round::Round;
 pub use stage::Stage;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, VecDeque};
 
 use crate::budget::Purchase;
 use crate::shape::Shape;
@@ -123,6 +125,8 @@ pub struct State {
     pub untidied: BTreeMap<TrialId, u64>,
     /// Number of times that a trial has ended.
     ends: u64,
+    /// Trials that have ended lately, oldest first. Their curves are not packed, because they are still read.
+    recent: VecDeque<TrialId>,
     /// For each assigned attempt that has not begun, the number of times that a trial had ended before.
     handed_out: BTreeMap<TrialId, u64>,
 }

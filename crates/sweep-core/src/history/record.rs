@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use super::curve::Curve;
 use super::entry::Machine;
 use crate::group::Group;
 use crate::steering::Wish;
@@ -70,7 +71,7 @@ pub struct TrialRecord {
     /// The trial's share of the energy of its devices, in joules. `None` if the devices do not report energy.
     pub joules: Option<f64>,
     /// Metrics of the epochs, numbered 1, 2, 3, … without a gap.
-    pub curve: Vec<EpochMetrics>,
+    pub curve: Curve,
     /// Other metrics that a program reported: for each name, pairs of epoch number and value.
     pub others: BTreeMap<String, Vec<(u32, f64)>>,
     /// What the user wants of the trial, as long as it has not ended.
@@ -198,8 +199,6 @@ impl TrialRecord {
     pub(super) fn leave(&mut self, at: f64, status: Status) {
         if matches!(status, Status::Ended(_)) {
             self.wish = None;
-            // It may be one of very many, and grows no more.
-            self.curve.shrink_to_fit();
         }
         self.status = status;
         self.ended_at = Some(at);

@@ -40,21 +40,21 @@ pub(super) fn curve(
     name: &str,
     values: &Values,
     choices: &[Choice],
-    notes: &mut Vec<String>,
+    mut notes: Vec<String>,
 ) -> Option<(ForeignCurve, Read)> {
     let mut metrics: [Found; METRICS.len()] = std::array::from_fn(|at| find(Target::Metric(at), values, choices));
     metrics.iter().flatten().next()?;
-    unsplit_accuracy(&mut metrics, choices, notes);
-    unmeasured(&mut metrics, choices, notes);
-    singles(values, &metrics, notes);
-    guesses(&metrics, choices, notes);
-    let clock = Clock::new(&metrics, notes);
+    unsplit_accuracy(&mut metrics, choices, &mut notes);
+    unmeasured(&mut metrics, choices, &mut notes);
+    singles(values, &metrics, &mut notes);
+    guesses(&metrics, choices, &mut notes);
+    let clock = Clock::new(&metrics, &mut notes);
     let mut epochs: BTreeMap<u32, EpochMetrics> = BTreeMap::new();
     let mut lost: BTreeMap<u32, f64> = BTreeMap::new();
     // Only this metric indicates a divergence. In tables, NaN in other metrics may mean that they were not measured.
     let telling = [0, 2, 4].into_iter().find(|at| metrics[*at].is_some());
     for (at, (name, points)) in metrics.iter().enumerate().filter_map(|(at, found)| Some((at, (*found)?))) {
-        let scale = percent(at, name, points, notes);
+        let scale = percent(at, name, points, &mut notes);
         let mut means: BTreeMap<u32, (f64, u32)> = BTreeMap::new();
         for (place, value) in points {
             let Some(epoch) = clock.epoch(*place) else { continue };
@@ -68,7 +68,7 @@ pub(super) fn curve(
             // A training metric is the mean of the values logged in the epoch. A validation metric is the last value.
             *mean = if METRICS[at].starts_with("val") { (*value, mean.1 + 1) } else { (mean.0 + value, mean.1 + 1) };
         }
-        several_values(name, &means, notes);
+        several_values(name, &means, &mut notes);
         for (epoch, (sum, count)) in means {
             let metrics = epochs.entry(epoch).or_insert(EpochMetrics { epoch, ..EpochMetrics::default() });
             let count = if METRICS[at].starts_with("val") { 1 } else { count };
@@ -100,7 +100,10 @@ pub(super) fn curve(
         values: points.iter().map(|(_, value)| *value).collect(),
         shown: epochs.iter().filter_map(|epoch| epoch.get(METRICS[metric])).collect(),
     });
-    let doubles = doubles(values, &metrics, choices, notes);
+    // Words of a program or of an environment, with numbers here and there.
+    let is_rare = |name: &String| 3 * values[name].len() < epochs.len() && !special::is_measure(name);
+    let (once, unused) = [once, unused].map(|names| names.into_iter().filter(|name| !is_rare(name)).collect::<Vec<_>>()).into();
+    let doubles = doubles(values, &metrics, choices, &mut notes);
     let places = values.values().flatten().filter(|(_, value)| value.is_finite());
     let named: HashSet<u64> = places.filter_map(|(place, _)| Some(place.epoch?.ceil().to_bits())).collect();
     let read = Read {
@@ -111,7 +114,9 @@ pub(super) fn curve(
         used: used.collect(),
         unused: unused.iter().chain(&once).chain(&doubles).cloned().collect(),
     };
-    let curve = ForeignCurve { name: name.to_owned(), epochs, divergence, unused, once, may_be_validation };
+    let of_batch = |(name, _): (&str, &Points)| words(name).iter().any(|word| word == "batch" || word == "minibatch");
+    let single_batches = metrics[0].or(metrics[1]).is_some_and(of_batch);
+    let curve = ForeignCurve { name: name.to_owned(), epochs, divergence, unused, once, may_be_validation, single_batches, notes };
     (!curve.epochs.is_empty() || curve.divergence.is_some()).then_some((curve, read))
 }
 
@@ -178,7 +183,7 @@ fn is_zero_loss(name: &str, points: &Points) -> bool {
 /// Says that some epochs have several values, where most have one: rows of several trainings may be mixed.
 fn several_values(name: &str, means: &BTreeMap<u32, (f64, u32)>, notes: &mut Vec<String>) {
     let several = means.values().filter(|(_, count)| *count > 1).count();
-    if several > 0 && 5 * several <= means.len() {
+    if several > 0 && 5 * several <= means.len() || several == 1 && means.len() > 2 {
         let first = means.iter().find(|(_, (_, count))| *count > 1).map_or(0, |(epoch, _)| *epoch);
         let which = if several == 1 { format!("epoch {first} has") } else { format!("{several} epochs have") };
         note(
@@ -224,6 +229,14 @@ fn unsplit_accuracy(metrics: &mut [Found; METRICS.len()], choices: &[Choice], no
             );
             return;
         }
+    }
+    if let (Some((accuracy, _)), true) = (metrics[1], metrics.iter().flatten().count() == 1)
+        && names_part(accuracy).is_none()
+        && !chosen(1)
+    {
+        metrics[5] = metrics[1].take();
+        note(notes, format!("{accuracy} was read as validation accuracy, because no loss was recorded beside it"));
+        return;
     }
     let (Some((accuracy, _)), Some(_)) = (metrics[1], metrics[4]) else { return };
     let training_is_split = metrics[0].is_none_or(|(name, _)| names_part(name).is_some());

@@ -76,7 +76,8 @@ impl Parser<'_> {
         }
         // PyTorch Geometric prints `Loss: 0.5, Train: 0.9, Val: 0.8`, which are accuracies.
         let is_share = percent || (0.0..=1.0).contains(&value);
-        if self.separated && !self.bare_sets && !self.in_brackets && self.of_pair && is_share && is_bare_part(&name) {
+        let beside = self.of_pair && (self.line.epoch.is_some() || self.line.pairs.iter().any(|pair| is_metric(&pair.name)));
+        if self.separated && !self.bare_sets && !self.in_brackets && beside && is_share && is_bare_part(&name) {
             let value = if percent { value / 100.0 } else { value };
             self.line.pairs.push(Pair { name: format!("{name} accuracy?"), value, running });
             return self.end_of_number();
@@ -134,12 +135,15 @@ impl Parser<'_> {
         if self.line.pairs.last().is_some_and(|before| before.value == value && value > 1.0 && name == "acc") {
             return;
         }
+        if let Some(class) = self.class.take() {
+            name = format!("{name} {class}");
+        }
         let own = names_part(&name).filter(|_| meaning(&name).is_some());
         self.part = own.or(self.part);
         self.quantity = quantity(&name).or(self.quantity);
         self.of_pair |= self.separated;
         let lacks = own.is_none() && names_part(&name).is_none();
-        let is_metric = is_metric(&name) || name.contains("loss");
+        let is_metric = is_metric(&name) || name.to_lowercase().contains("loss");
         let name = match self.part.filter(|_| lacks && is_metric) {
             Some(part) if names::is_validation(part) => format!("{part} {name}"),
             Some(_) => format!("train {name}"),

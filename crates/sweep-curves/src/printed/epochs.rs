@@ -36,9 +36,16 @@ impl Printed {
                     self.note("the epoch goes back, so the file has several runs; each is a curve of its own");
                 }
             }
+            // Another run, whose first epochs are not in the log.
+            Some(before) if number > before + 1.0 && std::mem::take(&mut self.ended) => {
+                self.hand_over(rows);
+                self.fit += 1;
+                self.note("a line says that training is over, and other epochs follow; they are a curve of their own");
+            }
             None if self.values.is_empty() => {}
             _ => self.hand_over(rows),
         }
+        self.ended = false;
         let section = line.heading.filter(|_| line.alone);
         (self.epoch, self.section, self.total) = (Some(number), section, None);
         true

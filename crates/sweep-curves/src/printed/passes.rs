@@ -4,6 +4,8 @@ use std::collections::HashSet;
 
 use super::labels::Labels;
 use super::trailing::Order;
+use crate::table;
+
 use super::{Printed, Records, Row, is_metric, names, of_process};
 
 /// The rows of a text, and how it was understood.
@@ -61,7 +63,7 @@ fn without_counted(rows: &mut Vec<Row>, notes: &mut Vec<String>) {
     }
 }
 
-/// Whether rows that were only counted have nothing but errors of a regression.
+/// Whether rows that were only counted have nothing but errors of a regression, or each a setting of its training.
 fn are_scores(rows: &[Row]) -> bool {
     const ERRORS: [&str; 6] = ["rmse", "mae", "mse", "mape", "r2", "smape"];
     let is_error = |name: &str| names::words(name).iter().any(|word| ERRORS.contains(&word.as_str()));
@@ -70,6 +72,11 @@ fn are_scores(rows: &[Row]) -> bool {
         let names = || rows.iter().flat_map(|row| &row.values).filter(|(name, _)| is_metric(name));
         names().next().is_some() && names().all(|(name, _)| holds(name))
     };
+    let names_setting = |row: &Row| row.values.iter().any(|(name, _)| table::is_setting(name));
+    let measured = || rows.iter().filter(|row| row.has_any());
+    if measured().count() > 1 && rows.iter().all(is_counted) && measured().all(names_setting) {
+        return true;
+    }
     rows.len() > 1 && rows.iter().all(is_counted) && all(&|name| is_error(name) && !of_validation(name))
 }
 

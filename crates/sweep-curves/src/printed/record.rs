@@ -6,8 +6,8 @@ use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::labels::Labels;
 use super::{Line, Target, is_metric, is_validation, names_part};
-use crate::line::Pair;
-use crate::scan::{Token, scan};
+use crate::line::{Pair, Text};
+use crate::scan::Token;
 use crate::{names, special};
 
 /// Maximum number of forms and of their values that are kept.
@@ -49,8 +49,6 @@ pub struct Records {
     pub evaluates_within: bool,
     known: HashMap<u64, usize>,
     values: usize,
-    /// Whether a name is that of a measurement, for the names so far: lines repeat them.
-    measured: HashMap<String, bool>,
     labels: Labels,
     /// How often lines named another epoch than the line before, and the last one.
     turn: usize,
@@ -61,13 +59,13 @@ pub struct Records {
 
 impl Records {
     /// Adds a line.
-    pub fn line(&mut self, text: &str, line: &Line, redrawn: bool) {
-        self.labels.line(text, line.pairs.iter().map(|pair| pair.name.clone()).filter(|name| is_metric(name)));
+    pub fn line(&mut self, text: &Text, line: &Line, redrawn: bool) {
+        self.labels.line(text.raw, line.pairs.iter().map(|pair| pair.name.clone()).filter(|name| is_metric(name)));
         self.evaluation(line);
         if line.epoch.is_some() && line.epoch != self.epoch {
             (self.epoch, self.turn) = (line.epoch, self.turn + 1);
         }
-        let measured: Vec<&Pair> = line.pairs.iter().filter(|pair| self.is_measured(&pair.name)).collect();
+        let measured: Vec<&Pair> = line.pairs.iter().filter(|pair| special::is_measured(&pair.name)).collect();
         let measures = !measured.is_empty();
         if let Some(epoch) = line.epoch.filter(|epoch| *epoch >= 0.0 && (measures || line.alone))
             && self.epochs.len() < MOST_EPOCHS
@@ -77,13 +75,13 @@ impl Records {
         if !measures {
             return;
         }
-        let key = form(text);
+        let key = form(&text.tokens);
         let at = match self.known.get(&key) {
             Some(at) => *at,
             None if self.forms.len() == MOST_FORMS => return,
             None => {
                 self.known.insert(key, self.forms.len());
-                let example = text.trim().chars().take(QUOTED).collect();
+                let example = text.raw.trim().chars().take(QUOTED).collect();
                 self.forms.push(Form { example, ..Form::default() });
                 self.forms.len() - 1
             }
@@ -126,25 +124,14 @@ impl Records {
         self.known.iter().filter(|(_, at)| is_batch(&self.forms[**at])).map(|(key, _)| *key).collect()
     }
 
-    fn is_measured(&mut self, name: &str) -> bool {
-        if let Some(known) = self.measured.get(name) {
-            return *known;
-        }
-        let is_measured = !names::is_ignorable(name) && (is_metric(name) || special::is_measure(name));
-        // Names may be made of numbers.
-        if self.measured.len() < MOST_FORMS {
-            self.measured.insert(name.to_owned(), is_measured);
-        }
-        is_measured
-    }
-
     /// Looks for a line of the same epoch and of another batch, with other numbers of both sets.
     fn evaluation(&mut self, line: &Line) {
         let of_validation = |name: &str| names_part(name).is_some_and(is_validation);
         let plain = || line.pairs.iter().filter(|pair| is_metric(&pair.name) && !pair.running);
         let has_both =
             || plain().any(|pair| of_validation(&pair.name)) && plain().any(|pair| !of_validation(&pair.name));
-        let Some(epoch) = line.epoch.filter(|_| line.batch.is_some() && has_both()) else { return };
+        let place = line.batch.or(line.step);
+        let Some(epoch) = line.epoch.filter(|_| place.is_some() && has_both()) else { return };
         let (before, known) = &self.evaluation;
         let changes = |(name, value): &(String, f64)| plain().any(|pair| pair.name == *name && pair.value != *value);
         self.evaluates_within |= *before == epoch && known.iter().any(changes);
@@ -158,11 +145,11 @@ impl Records {
     }
 }
 
-/// What is left of a line without its numbers.
-pub fn form(text: &str) -> u64 {
+/// What is left of the pieces of a line without its numbers.
+pub fn form(tokens: &[Token]) -> u64 {
     let mut hasher = DefaultHasher::new();
     let mut has_unit = false;
-    for token in scan(text).into_iter().take(PIECES) {
+    for token in tokens.iter().take(PIECES) {
         let is_unit = std::mem::replace(&mut has_unit, matches!(token, Token::Number { unit: true, .. }));
         match token {
             // Times are in seconds or in milliseconds.

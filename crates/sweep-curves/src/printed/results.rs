@@ -1,7 +1,7 @@
 //! Lines below a heading such as `***** Eval results *****`. The scripts that came with BERT print the loss of training there,
 //! as `loss`, beside `eval_loss`.
 
-use super::{Line, Printed, is_validation, names_part, parse};
+use super::{Line, Printed, Text, is_validation, names_part, parse};
 
 /// What came below the heading so far.
 #[derive(Debug, Default)]
@@ -14,7 +14,7 @@ pub(super) struct Block {
 
 impl Printed {
     /// Looks at a line whose set an earlier line announced. A loss without a set, among names that have one, is of training.
-    pub(super) fn below_heading(&mut self, line: &mut Line, text: &str, announced: Option<&'static str>) {
+    pub(super) fn below_heading(&mut self, line: &mut Line, text: &Text, announced: Option<&'static str>) {
         if line.heading.is_some() {
             self.results = Block::default();
         }
@@ -29,7 +29,7 @@ impl Printed {
         }
         let inherited = format!("{part} loss");
         let Some(at) = line.pairs.iter().position(|pair| pair.name == inherited && !is_own(&pair.name)) else { return };
-        let is_assigned = text.contains(" = ");
+        let is_assigned = text.raw.contains(" = ");
         if self.results.losses.contains(&line.pairs[at].value) {
             line.pairs.remove(at);
         } else if self.results.names_sets && is_assigned {

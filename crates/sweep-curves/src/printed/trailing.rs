@@ -8,6 +8,22 @@ const ENDED: [&str; 9] =
 /// Words about a network that is not trained yet.
 const UNTRAINED: [&str; 6] = ["initial", "before training", "untrained", "sanity", "baseline", "pretrained"];
 
+/// The beginnings of lines about a training run that has ended.
+const OVER: [&str; 6] = [
+    "training complete",
+    "training finished",
+    "finished training",
+    "training done",
+    "early stopping at",
+    "early stopping triggered",
+];
+
+/// Whether a line says that a training run has ended.
+pub(super) fn ends_run(text: &str) -> bool {
+    let start = text.trim_start_matches(|letter: char| !letter.is_alphabetic()).get(..30).unwrap_or(text).to_lowercase();
+    OVER.iter().any(|over| start.starts_with(over))
+}
+
 /// Where values stand.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub(super) enum Order {
@@ -57,12 +73,18 @@ impl Printed {
         let is_place = line.epoch.is_some() && line.step.is_none() && !line.progress && !line.bar && !line.partial;
         let is_first = is_place && !self.had_place;
         self.had_place |= is_place;
+        let ends = || ENDED.iter().any(|word| lower().contains(word));
+        if is_place && !measures && !line.alone && self.is_headed_by_end(line, is_first, ends) {
+            self.hand_over(rows);
+            self.epoch = line.epoch;
+            return true;
+        }
         if is_first && self.trailing == Order::Below && self.lacks_first_line(line, measures) {
             (self.epoch, self.trailing) = (Some(1.0), Order::SurelyBelow);
             self.note("values before the line of epoch 2 were assigned to epoch 1");
         }
         if is_place && self.trailing == Order::Below {
-            self.trailing = self.order(measures, || ENDED.iter().any(|word| lower().contains(word)));
+            self.trailing = self.order(measures, ends);
             if self.trailing == Order::LikelyAbove {
                 self.note("validation metrics before the line of an epoch were assigned to that epoch");
             }
@@ -81,6 +103,15 @@ impl Printed {
         self.hand_over(rows);
         self.epoch = None;
         true
+    }
+
+    /// Whether a line says that an epoch is over and stands above the values of that epoch: `Epoch 1 training complete`.
+    fn is_headed_by_end(&mut self, line: &Line, is_first: bool, ends: impl Fn() -> bool) -> bool {
+        let has_nothing = self.values.is_empty() && self.epoch.is_none() && self.step.is_none() && !self.had_table;
+        if is_first && self.trailing == Order::Below && has_nothing && ends() {
+            (self.trailing, self.headed_by_end) = (Order::LikelyBelow, true);
+        }
+        self.headed_by_end && line.epoch >= self.epoch && ends()
     }
 
     /// Whether the first line that names an epoch says that the second one begins, below the values of the first.

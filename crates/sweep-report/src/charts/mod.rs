@@ -51,7 +51,7 @@ mod tests {
         entries.extend(sweep_sample::attempt(1, 1, &settings, 0, 0));
         entries.push(sweep_sample::ended(1, 1, Outcome::Finished));
         let mut trial = sweep_sample::apply(&entries).trials[0].clone();
-        trial.curve = curve;
+        trial.curve = curve.into();
         trial
     }
 

@@ -216,7 +216,7 @@ mod tests {
             let text = text.replace("MODEL", model);
             let overfit = trained(&text, 3, 30).altered(|history| {
                 for trial in &mut history.trials {
-                    trial.curve = curve(Kind::Overfit, 30, 0.02, trial.id.0, true);
+                    trial.curve = curve(Kind::Overfit, 30, 0.02, trial.id.0, true).into();
                 }
             });
             let next = next(&text, &overfit);
@@ -254,7 +254,7 @@ mod tests {
         // Nothing is wrong with them, and their differences are noise.
         let history = trained(text, 20, 30).altered(|history| {
             for trial in &mut history.trials {
-                trial.curve = curve(Kind::Good, 40, 0.02, trial.id.0, true);
+                trial.curve = curve(Kind::Good, 40, 0.02, trial.id.0, true).into();
             }
         });
         let next = next(text, &history);
@@ -301,7 +301,7 @@ mod tests {
             128]}\ndata: {set: digits}\nmodel: question\ntraining: {epochs: 30}\n";
         let history = trained(text, 12, 30).altered(|history| {
             for trial in &mut history.trials {
-                trial.curve = curve(Kind::Overfit, 40, 0.02, trial.id.0, true);
+                trial.curve = curve(Kind::Overfit, 40, 0.02, trial.id.0, true).into();
             }
         });
         let next = next(text, &history);

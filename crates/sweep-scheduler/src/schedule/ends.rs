@@ -60,8 +60,9 @@ impl Scheduler {
                 rounded(left),
                 rounded(needed)
             ));
+            self.slots.set_leaving(id, true);
             let slot = &mut self.slots[id.0];
-            (slot.leaving, slot.ends) = (true, Some(Ends { at, whole, is_near: true }));
+            slot.ends = Some(Ends { at, whole, is_near: true });
             slot.held.clone_from(&held);
             let slot = slot.name.clone();
             self.record(actions, Entry::Device { at: now.unix, slot, held });

@@ -163,8 +163,8 @@ impl Scheduler {
                     self.waiting.insert(attempt.trial, Duration::ZERO);
                 }
             }
-            let slot = &mut self.slots[id.0];
-            (slot.absent, slot.leaving) = (None, false);
+            self.slots[id.0].absent = None;
+            self.slots.set_leaving(id, false);
             self.slots.turn(id, State::Out { reason: format!("{node}: {why}") });
         }
         let what = NodeChange::Left { why: why.to_owned() };
@@ -181,8 +181,12 @@ impl Scheduler {
         if !self.belongs(&node) {
             let there = self.history.nodes.iter().filter(|(_, node)| node.left.is_none());
             let names: Vec<&str> = there.map(|(name, _)| name.as_str()).collect();
-            let names = if names.is_empty() { "no other host".to_owned() } else { names.join(", ") };
-            return (None, vec![format!("{node} does not train for this sweep; {names} does")]);
+            let names = if names.is_empty() {
+                "no other host does".into()
+            } else {
+                format!("these hosts do: {}", names.join(", "))
+            };
+            return (None, vec![format!("{node} does not train for this sweep; {names}")]);
         }
         let running = self.slots.of_node(&node).iter().filter(|id| self.slots[id.0].attempt().is_some()).count();
         let said = match running {
@@ -196,7 +200,7 @@ impl Scheduler {
     /// Makes the trials of a host leave it.
     pub(super) fn give_back(&mut self, now: Now, node: &str, actions: &mut Vec<Action>) {
         for id in self.slots.of_node(node).to_vec() {
-            self.slots[id.0].leaving = true;
+            self.slots.set_leaving(id, true);
             self.leave_slot(now, id, actions);
         }
     }

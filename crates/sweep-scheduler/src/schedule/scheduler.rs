@@ -121,6 +121,16 @@ impl Scheduler {
         self.slots.of_node(node)
     }
 
+    /// Returns the slots that will not be used again in this run.
+    pub fn given_up(&self) -> impl Iterator<Item = &Slot> {
+        self.slots.out().iter().map(|id| &self.slots[id.0])
+    }
+
+    /// Returns the other hosts with slots that get no more trials.
+    pub fn leaving(&self) -> BTreeSet<&str> {
+        self.slots.leaving().iter().filter_map(|id| self.slots[id.0].node.as_deref()).collect()
+    }
+
     /// Returns the total number of trials. `None` if there is no end.
     pub fn total(&self) -> Option<u64> {
         self.config.total

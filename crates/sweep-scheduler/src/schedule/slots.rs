@@ -32,7 +32,8 @@ pub struct Slot {
     pub held: Option<String>,
     /// Since when its host is silent, if it is.
     pub absent: Option<Absence>,
-    /// Whether it gets no more trials: the user wants its host back, or the host has to leave.
+    /// Whether it gets no more trials: the user wants its host back, or the host has to leave. Changed only by
+    /// `Slots::set_leaving`.
     pub leaving: bool,
     /// The end of its host's job, if it has one.
     pub ends: Option<Ends>,

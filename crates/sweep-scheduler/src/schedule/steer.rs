@@ -83,7 +83,7 @@ impl Scheduler {
                 (Some(Request::Slots { most }), vec![format!("{used} of {all} slots {are} used{saves}")])
             }
             Request::Join { on } => {
-                let said = on.iter().map(|one| format!("an agent is started: {one}")).collect();
+                let said = on.iter().map(|one| format!("{one} is prepared, and then joins")).collect();
                 (Some(Request::Join { on }), said)
             }
             Request::Leave { node } => self.decide_leave(node),

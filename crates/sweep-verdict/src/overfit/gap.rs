@@ -7,7 +7,8 @@ use super::super::view::View;
 /// Minimum gap of training above validation accuracy at the end. Networks that generalize well show a few percent.
 const GAP: f64 = 0.10;
 /// Smaller gaps count if validation has this many times the errors of training.
-const SMALL_GAPS: [(f64, f64, f64); 3] = [(0.06, 2.5, GAP_SIGMAS), (0.08, 2.0, GAP_SIGMAS), (0.09, 2.0, 0.0)];
+const SMALL_GAPS: [(f64, f64, f64); 4] =
+    [(0.06, 2.5, GAP_SIGMAS), (0.08, 2.0, GAP_SIGMAS), (0.09, 2.0, 0.0), (0.06, 3.5, 0.0)];
 /// Standard errors by which it must exceed them.
 const GAP_SIGMAS: f64 = 2.0;
 /// Gaps from which on the finding is clear, and severe.
@@ -18,6 +19,8 @@ const LOSS_RATIO: f64 = 1.3;
 const LOSS_DIFFERENCE: f64 = 0.09;
 /// A ratio and a difference that are enough, whatever the first loss was.
 const LOSS_APART: (f64, f64) = (2.0, 0.2);
+/// A ratio from which on the finding is clear.
+const FAR: f64 = 4.0;
 /// Validation has not followed training if it ends at this share of its first value or above, while training ends at the
 /// second share of its own second value or below, with the third ratio between them, …
 const LEFT_BEHIND: [f64; 3] = [0.95, 0.9, 1.15];
@@ -47,6 +50,7 @@ impl Gap {
     pub fn severity(self) -> Severity {
         match self {
             Gap::Accuracy(gap) => Severity::scale(gap, SCALE),
+            Gap::Losses { train, val } if val >= FAR * train => Severity::Clear,
             Gap::Losses { .. } => Severity::Mild,
         }
     }

@@ -21,6 +21,8 @@ pub struct Slots {
     empty: BTreeSet<SlotId>,
     starting: BTreeSet<SlotId>,
     ready: BTreeSet<SlotId>,
+    out: BTreeSet<SlotId>,
+    leaving: BTreeSet<SlotId>,
     has_auto: bool,
 }
 
@@ -39,6 +41,7 @@ impl Slots {
         let own = slot.node.as_ref().and_then(|node| self.nodes.get(node)?.iter().find(is_same).copied());
         let Some(id) = own else { return self.add(slot) };
         self.turn(id, slot.state.clone());
+        self.leaving.remove(&id);
         let old = self.all[id.0].place;
         let others = self.places.entry(old).or_default();
         others.retain(|other| *other != id);
@@ -72,6 +75,7 @@ impl Slots {
             (&mut self.empty, state == State::Empty),
             (&mut self.starting, state == State::Starting),
             (&mut self.ready, state == State::Ready),
+            (&mut self.out, matches!(state, State::Out { .. })),
         ] {
             if is_now {
                 of_state.insert(id);
@@ -83,6 +87,16 @@ impl Slots {
         if let Some(attempt) = self.all[id.0].attempt() {
             self.trials.insert(attempt.trial, id);
         }
+    }
+
+    /// Sets whether a slot gets no more trials.
+    pub fn set_leaving(&mut self, id: SlotId, is_leaving: bool) {
+        self.all[id.0].leaving = is_leaving;
+        if is_leaving {
+            self.leaving.insert(id)
+        } else {
+            self.leaving.remove(&id)
+        };
     }
 
     /// The numbers of all slots.
@@ -118,6 +132,16 @@ impl Slots {
     /// The slots whose trainers wait for work.
     pub fn ready(&self) -> &BTreeSet<SlotId> {
         &self.ready
+    }
+
+    /// The slots that were given up.
+    pub fn out(&self) -> &BTreeSet<SlotId> {
+        &self.out
+    }
+
+    /// The slots that get no more trials.
+    pub fn leaving(&self) -> &BTreeSet<SlotId> {
+        &self.leaving
     }
 
     /// Whether measurements decide about the use of any slot.
@@ -168,5 +192,7 @@ impl Slots {
             && self.empty == of(&|slot| slot.state == State::Empty)
             && self.starting == of(&|slot| slot.state == State::Starting)
             && self.ready == of(&|slot| slot.state == State::Ready)
+            && self.out == of(&Slot::is_out)
+            && self.leaving == of(&|slot| slot.leaving)
     }
 }

@@ -1,0 +1,153 @@
+//! What more published logs look like, one short example of each kind. The numbers are made up.
+
+use super::*;
+use super::published::{assert_reads, assert_says, read_file, refusal};
+
+#[test]
+fn signs_inside_the_name_of_a_column_do_not_hide_a_table() {
+    let yolo = "epoch,   train/box_loss,   train/obj_loss, metrics/mAP_0.5,metrics/mAP_0.5:0.95,  val/box_loss,  val/obj_loss\n\
+                0, 0.5, 0.4, 0.3, 0.2, 0.6, 0.4\n1, 0.4, 0.3, 0.5, 0.3, 0.5, 0.3\n";
+    assert_says(yolo, "0.9 - 1 0.2, 0.7 - 0.8 0.3", "metrics/mAP_0.5:0.95 is shown as the accuracy");
+    let wide = "epoch  loss  mAP@0.5:0.95\n1  0.9  0.2\n2  0.7  0.3\n";
+    assert_reads(wide, "0.9 - - 0.2, 0.7 - - 0.3");
+    let seen = refusal("a      line    of prose\n");
+    assert!(seen.contains("\"a line of prose\""), "{seen}");
+}
+
+#[test]
+fn the_mean_loss_of_darknet_is_the_curve_and_not_the_parts_of_its_layers() {
+    let step = |n: u32, mean: f64| {
+        format!(
+            "v3 (mse loss, Normalizer: (iou: 0.75, cls: 1.00) Region 94 Avg (IOU: 0.790321), count: 4, class_loss = 0.419356, \
+             iou_loss = 0.2, total_loss = 0.6\n\n {n}: 1.431136, {mean} avg loss, 0.001000 rate, 6.7 seconds, 162176 images, 9.5 \
+             hours left\nLoaded: 0.00005 seconds\n"
+        )
+    };
+    assert_reads(&(step(2534, 0.9) + &step(2535, 0.7)), "0.9 - - -, 0.7 - - -");
+}
+
+#[test]
+fn an_accuracy_alone_is_of_validation_and_a_score_beside_each_training_loss_is_not() {
+    let alone = "epoch\thours\ttop1Accuracy\n1\t0.01\t30.5\n2\t0.02\t40.5\n";
+    assert_says(alone, "- - - 0.305, - - - 0.405", "no loss was recorded beside it");
+    let (found, notes) = read_file("file", "epoch,loss,iou\n1,0.9,0.2\n2,0.7,0.3\n");
+    assert!(found == "0.9 - - -, 0.7 - - -" && notes.contains("iou"), "{found} {notes}");
+}
+
+#[test]
+fn accuracies_of_heads_stand_for_the_accuracy_and_it_is_said() {
+    let heads = "epoch,train_loss,val_Class_Accuracy,val_Object_Accuracy\n1,0.9,0.2,0.4\n2,0.7,0.3,0.5\n";
+    assert_says(heads, "0.9 - - 0.2, 0.7 - - 0.3", "val_Class_Accuracy is shown as the accuracy");
+    let outputs = "epoch,loss,caps_acc,val_loss,val_caps_acc\n1,0.9,0.4,0.8,0.2\n2,0.7,0.5,0.75,0.3\n";
+    assert_says(outputs, "0.9 0.4 0.8 0.2, 0.7 0.5 0.75 0.3", "val_caps_acc is shown as the accuracy");
+    let percent = "Epoch [1/2], training loss: 0.9\n valid correct percent : 0.75\nEpoch [2/2], training loss: 0.7\n valid correct \
+                   percent : 0.8\n";
+    assert_reads(percent, "0.9 - - 0.75, 0.7 - - 0.8");
+}
+
+#[test]
+fn a_single_value_is_no_curve_either_alone() {
+    let alone = "{'loss': 0.6898, 'learning_rate': 1e-05, 'epoch': 2.0}\n{'train_runtime': 12.5, 'train_loss': 0.668, 'epoch': 3.0}\n";
+    assert!(refusal(alone).contains("more than one value"), "{}", refusal(alone));
+    let shares = "rates\n{'train': 0.626, 'val': 0.626, 'test': 0.632}\n";
+    let (what, shown) = (refusal(shares), "no learning curve was found");
+    assert!(what.contains(shown) || what.contains("no loss"), "{what}");
+}
+
+#[test]
+fn steps_of_an_epoch_whose_lines_have_both_sets_are_evaluations() {
+    let line = |epoch: u32, step: u32, train: f64, val: f64| {
+        format!("> Ep {epoch} (Step {step:06}): Train loss {train}, Val loss {val}\n")
+    };
+    let one = line(1, 0, 0.9, 0.8) + &line(1, 5, 0.7, 0.75) + &line(1, 10, 0.5, 0.7);
+    assert_reads(&one, "0.9 - 0.8 -, 0.7 - 0.75 -, 0.5 - 0.7 -");
+    let two = one + &line(2, 15, 0.4, 0.65) + &line(2, 20, 0.3, 0.6);
+    assert_reads(&two, "0.9 - 0.8 -, 0.7 - 0.75 -, 0.5 - 0.7 -, 0.4 - 0.65 -, 0.3 - 0.6 -");
+    let again = |epoch: u32, step: u32, train: f64, val: f64| {
+        format!("Epoch {epoch}, step {step}: train loss {train}, val loss {val}\n")
+    };
+    let restarts = again(1, 1, 0.9, 0.8) + &again(1, 2, 0.7, 0.75) + &again(2, 1, 0.5, 0.7) + &again(2, 2, 0.4, 0.65);
+    assert_reads(&restarts, "0.9 - 0.8 -, 0.7 - 0.75 -, 0.5 - 0.7 -, 0.4 - 0.65 -");
+}
+
+#[test]
+fn epochs_after_the_end_of_a_training_run_are_another_one() {
+    let epoch = |n: u32, train: f64| format!("Epoch {n}/49\ntrain Loss: {train} Acc: 0.5\nval Loss: 0.8 Acc: 0.4\n");
+    let over = "Early stopping at 2\nTraining complete in 9m 9s\nBest val Acc: 0.618905\nModelB\n";
+    let log = epoch(0, 0.9) + &epoch(1, 0.7) + over + &epoch(47, 1.5) + &epoch(48, 1.25);
+    assert_says(&log, "0.9 0.5 0.8 0.4, 0.7 0.5 0.8 0.4; 1.5 0.5 0.8 0.4, 1.25 0.5 0.8 0.4", "training is over");
+}
+
+#[test]
+fn the_set_of_a_line_may_stand_beside_its_epoch() {
+    let epoch = |n: u32, train: f64, val: f64| {
+        format!("[Epoch {n}-TRAIN] Loss(Acc): {train}(94.19%)\n[Epoch {n}-VALID] Loss(Acc): {val}(90.5%)\n")
+    };
+    assert_reads(&(epoch(0, 0.9, 0.8) + &epoch(1, 0.7, 0.75)), "0.9 0.9419 0.8 0.905, 0.7 0.9419 0.75 0.905");
+    let two = |n: u32| format!("[Epoch {n}-TRAIN] A Loss: 0.5 vs B Loss: 0.9{n}\n[Epoch {n}-VALID] A Loss: 0.4 vs B Loss: 0.8{n}\n");
+    assert_says(&(two(0) + &two(1)), "0.9 - 0.8 -, 0.91 - 0.81 -", "not train A Loss");
+}
+
+#[test]
+fn scores_of_classes_are_no_epochs_and_catboosts_scores_no_losses() {
+    let classes: String = (0..3).map(|n| format!("ROC AUC for class {n} = 0.9{n}\n")).collect();
+    assert!(!refusal(&classes).is_empty());
+    let catboost = "0:\ttest: 0.92\tbest: 0.92 (0)\ttotal: 50ms\n1:\ttest: 0.97\tbest: 0.97 (1)\ttotal: 60ms\n2:\ttest: 0.98\tbest: 0.98 \
+                    (2)\ttotal: 70ms\n";
+    assert_says(catboost, "- - - 0.92, - - - 0.97, - - - 0.98", "were read as scores");
+}
+
+#[test]
+fn short_names_of_sets_and_of_errors_are_known() {
+    let line = |n: u32, train: f64, val: f64| format!("epoch {n}, loss_tr={train} err_tr=0.4 loss_te={val} err_te=0.5\n");
+    assert_reads(&(line(1, 0.9, 0.8) + &line(2, 0.7, 0.75)), "0.9 0.6 0.8 0.5, 0.7 0.6 0.75 0.5");
+    assert_reads("epoch,train_error1,val_error1\n1,0.5,0.6\n2,0.25,0.5\n", "- 0.5 - 0.4, - 0.75 - 0.5");
+}
+
+#[test]
+fn rows_of_two_processes_in_one_file_are_sorted() {
+    let rows: String = (0..40)
+        .flat_map(|n| [2 * n, (2 * n - 3).max(0)])
+        .map(|step| format!("{{\"current_steps\": {step}, \"step\": {step}, \"loss\": {}}}\n", 2.0 - 0.01 * f64::from(step)))
+        .collect();
+    let (found, notes) = read_file("file", &rows);
+    assert!(found.matches(';').count() == 0 && notes.contains("several processes"), "{found} {notes}");
+}
+
+#[test]
+fn an_epoch_with_several_values_among_others_is_told() {
+    let rows: String = [0, 0, 1, 2].iter().map(|n| format!("{{\"epoch\": {n}, \"train_loss\": 0.{n}5}}\n")).collect();
+    let (_, notes) = read_file("file", &rows);
+    assert!(notes.contains("epoch 1 has several values"), "{notes}");
+    let detr = |n: u32, score: f64| {
+        format!("{{\"epoch\": {n}, \"train_loss\": 0.5, \"test_coco_eval_bbox\": [{score}, 0.5, 0.3]}}\n")
+    };
+    assert_says(&(detr(0, 0.1) + &detr(1, 0.2)), "0.5 - - 0.1, 0.5 - - 0.2", "is shown as the accuracy");
+}
+
+#[test]
+fn a_table_in_a_page_is_read_and_one_of_results_is_not() {
+    let page = "# Title\n\nSome words, and more.\n\n```\nepoch,train_loss,eval_loss,eval_top1\n0,0.9,0.8,45.5\n1,0.7,0.75,55.5\n```\n";
+    assert_reads(page, "0.9 - 0.8 0.455, 0.7 - 0.75 0.555");
+    let results = "| Learning rate | n_estimators | Accuracy | Loss |\n|---|---|---|---|\n| 0.1 | 100 | 0.9 | 0.3 |\n| 0.01 | 200 | 0.8 | 0.4 |\n";
+    assert!(!refusal(results).is_empty());
+    let best = "Best:\n- Trees: lr=0.1, n_estimators=300 → Accuracy: 95.61%\n- Forest: lr=0.1, n_estimators=100 → Accuracy: 96.49%\n";
+    assert!(!refusal(best).is_empty());
+    let settings = "INFO A: 1\nINFO B: 2\nLOSS_ALPHA: 0.5\n";
+    assert!(!refusal(settings).contains("LOSS_ALPHA"));
+}
+
+#[test]
+fn notes_stand_at_the_curve_that_they_are_about() {
+    let training: String = (1..5).map(|n| format!("Epoch {n}: loss 0.{n}, val_loss 0.{n}5\n")).collect();
+    let again: String = (1..5).map(|n| format!("Epoch {n}: loss 0.{n}1, validation rmse 0.{n}2\n")).collect();
+    let cell = |text: &str| serde_json::json!({"cell_type": "code", "outputs": [{"name": "stdout", "text": [text]}]});
+    let cells = [cell(&training), cell("Test loss: 0.5, test accuracy: 0.6\n"), cell(&again)];
+    let notebook = serde_json::json!({"nbformat": 4, "cells": cells}).to_string();
+    let source = Source { name: "file".into(), prefix: None, bytes: notebook.into() };
+    let reading = read(&[source], None, &[]).expect("there are curves");
+    let said = |notes: &[String]| notes.iter().any(|note| note.contains("read as validation"));
+    assert_eq!(reading.curves.len(), 2);
+    assert!(!said(&reading.notes) && !reading.curves.iter().any(|curve| said(&curve.notes)), "{reading:?}");
+    assert!(reading.notes.iter().any(|note| note.contains("a single value is not a curve: cell 2")), "{reading:?}");
+}
