@@ -107,7 +107,8 @@ fn header_of(line: &str) -> Option<Columns> {
         // Each row is another training.
         let counts = meanings.iter().any(|target| matches!(target, Some(Target::Epoch | Target::Step)));
         let is_comparison = !counts && cells.iter().any(|cell| is_setting(cell));
-        (is_header && !is_comparison).then(|| Columns { names: cells.into_iter().map(str::to_owned).collect(), separator })
+        (is_header && !is_comparison)
+            .then(|| Columns { names: cells.into_iter().map(str::to_owned).collect(), separator })
     })
 }
 

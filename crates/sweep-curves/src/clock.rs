@@ -73,8 +73,9 @@ impl Clock {
                 None => training().filter(|places| places.len() >= POINTS && whole < 5),
             };
             if let Some(places) = divided {
-                let by_epoch =
-                    fractional && distinct(places.iter().filter_map(|place| place.epoch)).len() == places.len();
+                let has_steps = places.iter().all(|place| place.step.is_some());
+                let by_epoch = fractional && !has_steps
+                    || fractional && distinct(places.iter().filter_map(|place| place.epoch)).len() == places.len();
                 let restarts = || all.iter().any(|places| restarts(places));
                 let by = match by_epoch {
                     true => Count::Epochs,
@@ -130,7 +131,9 @@ impl Clock {
             let many = steps_of.len();
             note(
                 notes,
-                format!("the file counts steps; each {ends} an epoch. Epoch 1 is step {first}, epoch {many} is step {last}"),
+                format!(
+                    "the file counts steps; each {ends} an epoch. Epoch 1 is step {first}, epoch {many} is step {last}"
+                ),
             );
         }
         Clock::Points { ends, by: Count::Steps }

@@ -62,7 +62,8 @@ pub fn check(curves: &[Read], parts: &[Part], notes: &mut Vec<String>) {
         missing_epochs(&own, part.records.epochs.len(), &mut said);
         two_forms(&own, &part.records, &mut said);
         left_over(&own, &part.records, &mut said);
-        let of_part = if curves.len() > 1 && !part.name.is_empty() { format!("{}: ", part.name) } else { String::new() };
+        let of_part =
+            if curves.len() > 1 && !part.name.is_empty() { format!("{}: ", part.name) } else { String::new() };
         said.into_iter().for_each(|said| note(notes, of_part.clone() + &said));
     }
 }

@@ -1,7 +1,7 @@
 //! What more published logs look like, one short example of each kind. The numbers are made up.
 
-use super::*;
 use super::published::{assert_reads, assert_says, read_file, refusal};
+use super::*;
 
 #[test]
 fn signs_inside_the_name_of_a_column_do_not_hide_a_table() {
@@ -46,6 +46,49 @@ fn accuracies_of_heads_stand_for_the_accuracy_and_it_is_said() {
 }
 
 #[test]
+fn numbers_of_an_epoch_stand_in_many_forms() {
+    let shares = |n: u32, train: f64, val: f64| format!("Epoch: 00{n}/100 | Train: {train}% | Validation: {val}%\n");
+    assert_reads(&(shares(1, 13.67, 7.81) + &shares(2, 23.5, 17.25)), "- 0.1367 - 0.0781, - 0.235 - 0.1725");
+    let after = |n: u32, train: f64, val: f64| {
+        format!("Training loss after {n} epochs: {train}\nValidation loss after {n} epochs: {val}\n")
+    };
+    assert_reads(&(after(1, 0.9, 0.8) + &after(2, 0.7, 0.75)), "0.9 - 0.8 -, 0.7 - 0.75 -");
+    let dicts: String = (1..=20)
+        .map(|n| {
+            format!(
+                "{{'loss': {}, 'grad_norm': 0.5, 'epoch': {:.2}}}\n",
+                2.0 - 0.01 * f64::from(n),
+                0.005 * f64::from(n)
+            )
+        })
+        .collect();
+    assert!(read_file("file", &dicts).0.matches(',').count() > 5, "{:?}", read_file("file", &dicts));
+    let rows = |n: u32| {
+        format!(
+            "{{\"loss\": 0.{n}, \"epoch\": {n}, \"iter\": 96, \"step\": {}}}\n{{\"accuracy/top1\": 5{n}, \"step\": {n}}}\n",
+            96 * n
+        )
+    };
+    assert_reads(&(rows(1) + &rows(2)), "0.1 - - 0.51, 0.2 - - 0.52");
+    let several = |n: u32| {
+        format!(
+            "Epoch {n}/2  Iteration 1/10 Training loss: 0.9\nValidation loss: 0.8\nEpoch {n}/2  Iteration 2/10 Training loss: 0.7\nValidation loss: 0.7{n}\n"
+        )
+    };
+    assert_says(&(several(1) + &several(2)), "0.8 - 0.71 -, 0.8 - 0.72 -", "several lines with different numbers");
+}
+
+#[test]
+fn settings_and_trials_are_no_curves() {
+    let trial =
+        |n: u32| format!("{{\"record_id\": {n}, \"validation_loss\": 0.{n}, \"config\": {{\"n_estimators\": {n}}}}}\n");
+    assert!(refusal(&(trial(1) + &trial(2) + &trial(3))).contains("another config"));
+    let running: String = (1..9).map(|n| format!("Accuracy: 0.5{n}\n")).collect();
+    assert!(refusal(&running).contains("results of several training runs"));
+    assert!(!refusal("loss_threshold: -0.01\nloss_threshold: -0.02\n").is_empty());
+}
+
+#[test]
 fn a_single_value_is_no_curve_either_alone() {
     let alone = "{'loss': 0.6898, 'learning_rate': 1e-05, 'epoch': 2.0}\n{'train_runtime': 12.5, 'train_loss': 0.668, 'epoch': 3.0}\n";
     assert!(refusal(alone).contains("more than one value"), "{}", refusal(alone));
@@ -84,7 +127,9 @@ fn the_set_of_a_line_may_stand_beside_its_epoch() {
         format!("[Epoch {n}-TRAIN] Loss(Acc): {train}(94.19%)\n[Epoch {n}-VALID] Loss(Acc): {val}(90.5%)\n")
     };
     assert_reads(&(epoch(0, 0.9, 0.8) + &epoch(1, 0.7, 0.75)), "0.9 0.9419 0.8 0.905, 0.7 0.9419 0.75 0.905");
-    let two = |n: u32| format!("[Epoch {n}-TRAIN] A Loss: 0.5 vs B Loss: 0.9{n}\n[Epoch {n}-VALID] A Loss: 0.4 vs B Loss: 0.8{n}\n");
+    let two = |n: u32| {
+        format!("[Epoch {n}-TRAIN] A Loss: 0.5 vs B Loss: 0.9{n}\n[Epoch {n}-VALID] A Loss: 0.4 vs B Loss: 0.8{n}\n")
+    };
     assert_says(&(two(0) + &two(1)), "0.9 - 0.8 -, 0.91 - 0.81 -", "not train A Loss");
 }
 
@@ -94,12 +139,21 @@ fn scores_of_classes_are_no_epochs_and_catboosts_scores_no_losses() {
     assert!(!refusal(&classes).is_empty());
     let catboost = "0:\ttest: 0.92\tbest: 0.92 (0)\ttotal: 50ms\n1:\ttest: 0.97\tbest: 0.97 (1)\ttotal: 60ms\n2:\ttest: 0.98\tbest: 0.98 \
                     (2)\ttotal: 70ms\n";
+    let meta = r#""learn_metrics": [{"best_value": "Min", "name": "Quantile:alpha=0.7"}], "test_metrics": [{"best_value": "Min", "name": "Quantile:alpha=0.7"}]"#;
+    let rounds = r#"{"iteration": 0, "learn": [0.9], "test": [0.8]}, {"iteration": 1, "learn": [0.7], "test": [0.75]}"#;
+    let quantiles = format!("{{\"meta\": {{{meta}}}, \"iterations\": [{rounds}]}}");
+    assert_says(
+        &quantiles,
+        "0.9 - 0.8 -, 0.7 - 0.75 -",
+        "test Quantile:alpha=0.7 loss was read as the validation loss",
+    );
     assert_says(catboost, "- - - 0.92, - - - 0.97, - - - 0.98", "were read as scores");
 }
 
 #[test]
 fn short_names_of_sets_and_of_errors_are_known() {
-    let line = |n: u32, train: f64, val: f64| format!("epoch {n}, loss_tr={train} err_tr=0.4 loss_te={val} err_te=0.5\n");
+    let line =
+        |n: u32, train: f64, val: f64| format!("epoch {n}, loss_tr={train} err_tr=0.4 loss_te={val} err_te=0.5\n");
     assert_reads(&(line(1, 0.9, 0.8) + &line(2, 0.7, 0.75)), "0.9 0.6 0.8 0.5, 0.7 0.6 0.75 0.5");
     assert_reads("epoch,train_error1,val_error1\n1,0.5,0.6\n2,0.25,0.5\n", "- 0.5 - 0.4, - 0.75 - 0.5");
 }
@@ -108,7 +162,9 @@ fn short_names_of_sets_and_of_errors_are_known() {
 fn rows_of_two_processes_in_one_file_are_sorted() {
     let rows: String = (0..40)
         .flat_map(|n| [2 * n, (2 * n - 3).max(0)])
-        .map(|step| format!("{{\"current_steps\": {step}, \"step\": {step}, \"loss\": {}}}\n", 2.0 - 0.01 * f64::from(step)))
+        .map(|step| {
+            format!("{{\"current_steps\": {step}, \"step\": {step}, \"loss\": {}}}\n", 2.0 - 0.01 * f64::from(step))
+        })
         .collect();
     let (found, notes) = read_file("file", &rows);
     assert!(found.matches(';').count() == 0 && notes.contains("several processes"), "{found} {notes}");

@@ -244,7 +244,9 @@ impl Gather {
         if curves.is_empty() {
             // The columns of a table are no settings.
             let least = if self.parts.is_empty() { 1 } else { RECURS };
-            let recurs = |name: &&str| self.curves.iter().filter_map(|(_, values)| values.get(*name)).any(|one| one.len() >= least);
+            let recurs = |name: &&str| {
+                self.curves.iter().filter_map(|(_, values)| values.get(*name)).any(|one| one.len() >= least)
+            };
             let names: Vec<&str> = names.iter().copied().filter(recurs).collect();
             return Err(if self.has_results { special::results() } else { nothing_known(&names) });
         }
@@ -311,7 +313,7 @@ fn without_tests(curves: &mut Vec<ForeignCurve>, notes: &mut Vec<String>) {
 
 /// Drops curves that only repeat a part of another one: a history that is printed after its training.
 fn without_copies(curves: &mut Vec<ForeignCurve>, notes: &mut Vec<String>) {
-    let close = |one: f64, other: f64| (one - other).abs() <= 1e-4 + 1e-3 * other.abs();
+    let close = |one: f64, other: f64| (one - other).abs() <= 1e-4 * (1.0 + other.abs());
     let repeats = |one: &EpochMetrics, other: &EpochMetrics| {
         let values = METRICS.iter().filter_map(|name| Some((one.get(name)?, other.get(name))));
         values.into_iter().all(|(one, other)| other.is_some_and(|other| close(one, other)))
@@ -356,7 +358,10 @@ fn nothing_known(names: &[&str]) -> Problem {
         return problem.hint("no other name has several numbers, except epochs, steps, and times");
     }
     let example = special::example(&names);
-    problem.hint(format!("it has numbers named {}; say what they are, for example with --columns {example}", listed(&names)))
+    problem.hint(format!(
+        "it has numbers named {}; say what they are, for example with --columns {example}",
+        listed(&names)
+    ))
 }
 
 pub(super) fn listed(names: &[&str]) -> String {

@@ -136,7 +136,8 @@ fn comparison(rows: &[Value]) -> Option<&str> {
         return None;
     }
     let differs = |key: &&String| {
-        let texts: Option<HashSet<&str>> = objects.iter().map(|row| row.get(*key)?.as_str()).collect();
+        let text = |value: &Value| (value.is_string() || value.is_object()).then(|| value.to_string());
+        let texts: Option<HashSet<String>> = objects.iter().map(|row| text(row.get(*key)?)).collect();
         words(key).iter().any(|word| KEYS.contains(&word.as_str()))
             && texts.is_some_and(|texts| texts.len() == objects.len())
     };
@@ -151,8 +152,11 @@ fn catboost(map: &Map<String, Value>) -> Option<Vec<Row>> {
         let values = row.get(set).and_then(Value::as_array).into_iter().flatten();
         let pairs = names.zip(values);
         let pairs = pairs.filter_map(|(name, value)| {
-            let name = name.get("name")?.as_str()?;
-            Some((format!("{set} {name}"), number(value)?))
+            let (metric, best) = (name.get("name")?.as_str()?, name.get("best_value"));
+            let name = format!("{set} {metric}");
+            // `Quantile:alpha=0.7` is to be as small as can be, so it is a loss.
+            let is_loss = meaning(&name).is_none() && best.and_then(Value::as_str) == Some("Min");
+            Some((if is_loss { format!("{name} loss") } else { name }, number(value)?))
         });
         pairs.collect()
     };

@@ -257,6 +257,13 @@ impl<'a> Parser<'a> {
             Token::Number { value, decimal: false, unit: false, percent: false, .. } if self.is_class(next) => {
                 self.class = Some(value);
             }
+            // `Training loss after 3 epochs: 0.5`.
+            Token::Number { value, decimal: false, unit: false, .. } if self.is_after(next) => {
+                self.hold_name();
+                self.epoch(value);
+                self.end_of_place();
+                return 2;
+            }
             Token::Number { value, percent, unit, decimal, .. } => {
                 // `Loss 6.9 (7.0)`: the mean so far is in brackets.
                 let blank = usize::from(next == Some(&Token::Mark('\t')));
@@ -408,6 +415,17 @@ impl<'a> Parser<'a> {
     fn is_class(&self, next: Option<&Token>) -> bool {
         let last = self.phrase.last().is_some_and(|word| word.eq_ignore_ascii_case("class"));
         last && self.phrase.len() > 1 && !self.separated && matches!(next, Some(Token::Mark(':' | '=')))
+    }
+
+    /// Whether a number stands between the name of a metric and `epochs`.
+    fn is_after(&self, next: Option<&Token>) -> bool {
+        let is_epochs = matches!(next, Some(Token::Word(word)) if ["epoch", "epochs"].contains(&word.to_ascii_lowercase().as_str()));
+        match self.phrase.split_last() {
+            Some((last, name)) if is_epochs && !self.separated => {
+                last.eq_ignore_ascii_case("after") && quantity(&name.join(" ")).is_some()
+            }
+            _ => false,
+        }
     }
 
     /// Keeps the name of a metric that stands before its place: `loss at step`, `Cost after epoch`.

@@ -361,6 +361,7 @@ pub fn is_ignorable(name: &str) -> bool {
         "remaining",
         "best",
         "patience",
+        "threshold",
         "clip",
         "seed",
         "instances",

@@ -251,7 +251,8 @@ impl Printed {
             line.step = line.batch.filter(|_| !line.bar);
             line.progress &= line.step.is_none();
         }
-        line.progress |= !self.batches.is_empty() && line.epoch.is_none() && self.batches.contains(&record::form(&text.tokens));
+        line.progress |=
+            !self.batches.is_empty() && line.epoch.is_none() && self.batches.contains(&record::form(&text.tokens));
         self.bar_by_step(&mut line, redrawn);
         self.ended |= line.epoch.is_none() && trailing::ends_run(raw);
         self.planned = line.epochs.or(self.planned);
@@ -285,8 +286,7 @@ impl Printed {
             self.last_part = names_part(&last.name);
         }
         // LightGBM repeats the best round below this.
-        let is_repeated =
-            std::mem::replace(&mut self.repeats_next, raw.to_lowercase().ends_with("best iteration is:"));
+        let is_repeated = std::mem::replace(&mut self.repeats_next, raw.to_lowercase().ends_with("best iteration is:"));
         if is_repeated {
             return;
         }

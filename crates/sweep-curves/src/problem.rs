@@ -32,7 +32,7 @@ impl Problem {
             Some(_) if start.contains('\0') => "it is not text".to_owned(),
             Some(line) => {
                 let words: Vec<&str> = line.split_whitespace().collect();
-                let cut: String = words.join(" ").chars().take(LONGEST).collect();
+                let cut: String = words.join(" ").replace('"', "'").chars().take(LONGEST).collect();
                 format!("its first line is {cut:?}")
             }
         };

@@ -230,7 +230,10 @@ fn lines_of_more_kinds_of_loops_are_read() {
         ),
         ("train_losses = [0.9, 0.7]\nval_losses = [0.8, 0.75]\n", "0.9 - 0.8 -, 0.7 - 0.75 -"),
         ("Loss after epoch 1: 0.9 (validation: 0.8)\n", "0.9 - 0.8 -"),
-        ("Epoch 1: train_loss 0.9\nEpoch 2: train_loss 0.7\nwandb: Run summary:\nwandb: train_loss 0.1\n", "0.9 - - -, 0.7 - - -"),
+        (
+            "Epoch 1: train_loss 0.9\nEpoch 2: train_loss 0.7\nwandb: Run summary:\nwandb: train_loss 0.1\n",
+            "0.9 - - -, 0.7 - - -",
+        ),
     ] {
         assert_reads(text, expected);
     }

@@ -3,8 +3,8 @@
 use std::borrow::Cow;
 
 use super::gather::{Points, Values, listed, note};
-use super::rows::Place;
 use super::names::{self, Choice, Target, meaning, names_part};
+use super::rows::Place;
 use super::{Problem, Source};
 use sweep_core::trial::METRICS;
 
@@ -97,7 +97,10 @@ fn scores_of_catboost(values: &mut Cow<Values>, notes: &mut Vec<String>) {
     if tested.len() != best.len() || bests.len() < 3 || !bests.windows(2).all(|pair| pair[1] > pair[0]) {
         return;
     }
-    note(notes, "the best value of CatBoost's rounds rises, so learn and test were read as scores and are shown as accuracies");
+    note(
+        notes,
+        "the best value of CatBoost's rounds rises, so learn and test were read as scores and are shown as accuracies",
+    );
     for (loss, accuracy) in [("test loss", "test accuracy"), ("learn loss", "train accuracy")] {
         let points = values.to_mut().remove(loss);
         values.to_mut().extend(points.map(|points| (accuracy.to_owned(), points)));
@@ -309,7 +312,8 @@ fn bare(name: &str) -> Vec<String> {
 /// `val_caps_acc`, with `caps_acc` for the training set.
 fn accuracy_of_output(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
     // The right answer is among the best five more often than it is the best one.
-    let is_other = |name: &str| names::words(name).iter().any(|word| matches!(word.as_str(), "5" | "top5" | "acc5" | "10"));
+    let is_other =
+        |name: &str| names::words(name).iter().any(|word| matches!(word.as_str(), "5" | "top5" | "acc5" | "10"));
     let is_special = |name: &str| {
         meaning(name).is_none()
             && names::quantity(name) == Some("accuracy")
@@ -359,7 +363,8 @@ fn is_of_training(name: &str, values: &Values) -> bool {
 fn score_for_accuracy(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
     let has_accuracy = ["val_loss", "val_accuracy", "train_accuracy"].iter().any(|metric| has(values, metric));
     let is_series = |points: &Points| points.iter().any(|(place, _)| *place != points[0].0);
-    let is_candidate = |name: &str, points: &Points| is_series(points) && is_free(name) && !is_of_training(name, values);
+    let is_candidate =
+        |name: &str, points: &Points| is_series(points) && is_free(name) && !is_of_training(name, values);
     let found = values.iter().filter(|(name, points)| is_candidate(name, points));
     let found: Vec<_> = found.filter_map(|(name, points)| Some((score(name)?, points.len(), name.clone()))).collect();
     // What is printed only where it got better is no curve.
@@ -529,7 +534,20 @@ pub fn is_measure(name: &str) -> bool {
 /// Whether more of what a name says is better, so that it can stand for an accuracy and never for a loss.
 pub fn is_better_high(name: &str) -> bool {
     const WORDS: [&str; 14] = [
-        "map", "ap", "ar", "iou", "miou", "dice", "f", "auc", "auroc", "precision", "recall", "score", "correct", "percent",
+        "map",
+        "ap",
+        "ar",
+        "iou",
+        "miou",
+        "dice",
+        "f",
+        "auc",
+        "auroc",
+        "precision",
+        "recall",
+        "score",
+        "correct",
+        "percent",
     ];
     let bare = |word: &String| WORDS.contains(&word.trim_end_matches(|letter: char| letter.is_ascii_digit()));
     names::words(name).iter().any(bare)

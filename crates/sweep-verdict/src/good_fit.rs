@@ -99,10 +99,8 @@ pub fn finding(view: &View) -> Finding {
     };
     let measured = view.train_loss.is_some() || view.train_accuracy.is_some();
     let found = if measured { "No problem was found." } else { "No problem was found, but the fit is not known." };
-    let headline = format!(
-        "{found} {close}, and validation does not get worse by more than its noise.{}",
-        view.caveat()
-    );
+    let headline =
+        format!("{found} {close}, and validation does not get worse by more than its noise.{}", view.caveat());
     let end = |series: &Option<super::series::Series>| series.as_ref().map(|series| series.end());
     Finding::new(Name::GoodFit, Severity::Note, headline)
         .evidence("training accuracy at the end", Unit::Accuracy, end(&view.train_accuracy))

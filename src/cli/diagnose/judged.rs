@@ -75,7 +75,9 @@ fn task(name: &str, sources: &[Source]) -> Task {
     let head = |source: &Source| String::from_utf8_lossy(&source.bytes[..source.bytes.len().min(WORDS)]).into_owned();
     // A notebook's own words say nothing about its content.
     let own = |head: String| {
-        NOTEBOOK.iter().fold(head, |head, word| if head.contains("\"cell_type\"") { head.replace(word, "") } else { head })
+        NOTEBOOK
+            .iter()
+            .fold(head, |head, word| if head.contains("\"cell_type\"") { head.replace(word, "") } else { head })
     };
     let heads: Vec<String> = sources.iter().map(head).map(own).collect();
     let file = Path::new(name).file_name().and_then(OsStr::to_str).unwrap_or_default();

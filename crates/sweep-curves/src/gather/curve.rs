@@ -102,7 +102,8 @@ pub(super) fn curve(
     });
     // Words of a program or of an environment, with numbers here and there.
     let is_rare = |name: &String| 3 * values[name].len() < epochs.len() && !special::is_measure(name);
-    let (once, unused) = [once, unused].map(|names| names.into_iter().filter(|name| !is_rare(name)).collect::<Vec<_>>()).into();
+    let (once, unused) =
+        [once, unused].map(|names| names.into_iter().filter(|name| !is_rare(name)).collect::<Vec<_>>()).into();
     let doubles = doubles(values, &metrics, choices, &mut notes);
     let places = values.values().flatten().filter(|(_, value)| value.is_finite());
     let named: HashSet<u64> = places.filter_map(|(place, _)| Some(place.epoch?.ceil().to_bits())).collect();
@@ -116,7 +117,16 @@ pub(super) fn curve(
     };
     let of_batch = |(name, _): (&str, &Points)| words(name).iter().any(|word| word == "batch" || word == "minibatch");
     let single_batches = metrics[0].or(metrics[1]).is_some_and(of_batch);
-    let curve = ForeignCurve { name: name.to_owned(), epochs, divergence, unused, once, may_be_validation, single_batches, notes };
+    let curve = ForeignCurve {
+        name: name.to_owned(),
+        epochs,
+        divergence,
+        unused,
+        once,
+        may_be_validation,
+        single_batches,
+        notes,
+    };
     (!curve.epochs.is_empty() || curve.divergence.is_some()).then_some((curve, read))
 }
 
@@ -220,7 +230,7 @@ fn unsplit_accuracy(metrics: &mut [Found; METRICS.len()], choices: &[Choice], no
     let chosen = |at: usize| choices.iter().any(|choice| choice.target == Target::Metric(at));
     if let (Some((accuracy, points)), Some((_, losses)), None, None) = (metrics[1], metrics[0], metrics[4], metrics[5])
     {
-        let apart = points.len() < losses.len() && places(points).is_disjoint(&places(losses));
+        let apart = points.len() <= losses.len() && places(points).is_disjoint(&places(losses));
         if apart && names_part(accuracy).is_none() && !chosen(1) {
             metrics[5] = metrics[1].take();
             note(

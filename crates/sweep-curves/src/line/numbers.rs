@@ -69,6 +69,12 @@ impl Parser<'_> {
             }
             return;
         }
+        // `Epoch: 001/100 | Train: 13.67% | Validation: 7.81%`.
+        if percent && decimal && self.separated && !self.line.bar && self.line.epoch.is_some() && is_bare_part(&name) {
+            let value = value / 100.0;
+            self.line.pairs.push(Pair { name: format!("{name} accuracy?"), value, running });
+            return self.end_of_number();
+        }
         if percent && is_part(&name).is_some() && self.quantity.is_none() {
             // `Validation: 100%` is a progress bar.
             (self.line.progress, self.part) = (true, is_part(&name));
@@ -76,7 +82,8 @@ impl Parser<'_> {
         }
         // PyTorch Geometric prints `Loss: 0.5, Train: 0.9, Val: 0.8`, which are accuracies.
         let is_share = percent || (0.0..=1.0).contains(&value);
-        let beside = self.of_pair && (self.line.epoch.is_some() || self.line.pairs.iter().any(|pair| is_metric(&pair.name)));
+        let beside =
+            self.of_pair && (self.line.epoch.is_some() || self.line.pairs.iter().any(|pair| is_metric(&pair.name)));
         if self.separated && !self.bare_sets && !self.in_brackets && beside && is_share && is_bare_part(&name) {
             let value = if percent { value / 100.0 } else { value };
             self.line.pairs.push(Pair { name: format!("{name} accuracy?"), value, running });

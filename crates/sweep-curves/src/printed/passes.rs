@@ -77,7 +77,11 @@ fn are_scores(rows: &[Row]) -> bool {
     if measured().count() > 1 && rows.iter().all(is_counted) && measured().all(names_setting) {
         return true;
     }
-    rows.len() > 1 && rows.iter().all(is_counted) && all(&|name| is_error(name) && !of_validation(name))
+    // A score that goes on while a network is evaluated.
+    let is_bare = |name: &str| names::quantity(name) == Some("accuracy") && super::names_part(name).is_none();
+    rows.len() > 1
+        && rows.iter().all(is_counted)
+        && (all(&|name| is_error(name) && !of_validation(name)) || all(&is_bare))
 }
 
 impl Printed {

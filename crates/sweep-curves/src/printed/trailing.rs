@@ -20,7 +20,8 @@ const OVER: [&str; 6] = [
 
 /// Whether a line says that a training run has ended.
 pub(super) fn ends_run(text: &str) -> bool {
-    let start = text.trim_start_matches(|letter: char| !letter.is_alphabetic()).get(..30).unwrap_or(text).to_lowercase();
+    let start =
+        text.trim_start_matches(|letter: char| !letter.is_alphabetic()).get(..30).unwrap_or(text).to_lowercase();
     OVER.iter().any(|over| start.starts_with(over))
 }
 

@@ -77,7 +77,8 @@ impl Printed {
                 let has_changed = known.final_value && known.sum != pair.value;
                 let is_again = has_changed && line.epoch.is_some() && !batch && !bar && !redrawn;
                 known.came_often |= is_again;
-                changed |= is_again && is_metric(&pair.name);
+                let is_final = has_changed && self.epoch.is_some() && !batch && !bar && !redrawn;
+                changed |= is_final && is_metric(&pair.name);
                 // The last redrawn line, the mean so far, and the line of the whole epoch have the final value.
                 (known.sum, known.count) = (pair.value, 1.0);
                 known.final_value |= !batch && !bar && !redrawn;
