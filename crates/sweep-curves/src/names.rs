@@ -385,8 +385,8 @@ pub(super) fn words(name: &str) -> Rc<[String]> {
 
 /// Whether two names differ only in how they are written: `Val Loss`, `val/loss`, `validation_loss`.
 pub fn same_name(one: &str, other: &str) -> bool {
-    fn plain(word: &String) -> &str {
-        match word.as_str() {
+    fn plain(word: &str) -> &str {
+        match word {
             "acc" => "accuracy",
             "valid" | "validation" => "val",
             "training" => "train",
@@ -394,7 +394,7 @@ pub fn same_name(one: &str, other: &str) -> bool {
         }
     }
     let (one, other) = (words(one), words(other));
-    !one.is_empty() && one.iter().map(plain).eq(other.iter().map(plain))
+    !one.is_empty() && one.iter().map(|word| plain(word)).eq(other.iter().map(|word| plain(word)))
 }
 
 #[cfg(test)]

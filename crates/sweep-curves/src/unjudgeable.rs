@@ -1,0 +1,95 @@
+//! Trainings whose losses no rule can judge, and texts that hold results but no curve.
+
+use super::Problem;
+use super::names::{self, Target, meaning};
+
+/// Words in the names of rewards.
+const REWARDS: [&str; 5] = ["reward", "rewards", "rew", "episode_return", "ep_rew_mean"];
+
+/// Why curves under these names cannot be judged, if they cannot.
+pub fn unjudgeable(names: &[&str]) -> Option<Problem> {
+    if is_adversarial(names) {
+        return Some(adversarial());
+    }
+    let is_reward = |name: &&str| names::words(name).iter().any(|word| REWARDS.contains(&word.as_str()));
+    let validated = names.iter().any(|name| matches!(meaning(name), Some((Target::Metric(4 | 5), _))));
+    // `episode=7 return=1.5`.
+    let has_returns = ["episode", "return"].iter().all(|name| names.contains(name));
+    ((has_returns || names.iter().any(is_reward)) && !validated).then(rewarded)
+}
+
+/// Why a text without any curve cannot be judged, if its words tell.
+pub fn unjudgeable_text(text: &str) -> Option<Problem> {
+    const RIVALS: [&str; 2] = [
+        r"(?i)\b(loss[ _]?d|d[ _]?loss|d_a|loss_disc\w*|disc\w*[ _]loss|critic[ _]loss)\b",
+        r"(?i)\b(loss[ _]?g|g[ _]?loss|g_a|loss_gen\w*|gen\w*[ _]loss)\b",
+    ];
+    let finds = |expression: &str| regex::Regex::new(expression).is_ok_and(|expression| expression.is_match(text));
+    match () {
+        () if RIVALS.iter().all(|expression| finds(expression)) => Some(adversarial()),
+        () if finds(r#"(?i)\b(ep_rew_mean|rewards?|episode_return)\b[\s"':=|]*-?\d"#) => Some(rewarded()),
+        () if lists_trials(text) => Some(trials()),
+        () => None,
+    }
+}
+
+/// Whether a text lists the results of trials, as tuners print them.
+pub fn lists_trials(text: &str) -> bool {
+    let ends = |line: &str| {
+        let line = line.to_lowercase();
+        line.contains("trial ") && (line.contains(" complete [") || line.contains("finished with value"))
+    };
+    text.lines().filter(|line| ends(line)).count() > 1
+}
+
+/// The problem with a list of trials.
+pub fn trials() -> Problem {
+    Problem::new("it lists the results of trials, one number each. That is not a curve, so there is no verdict")
+        .hint("give the log of one training run, with one line per epoch")
+}
+
+/// The problem with the results of several trainings.
+pub fn results() -> Problem {
+    Problem::new(
+        "no line names an epoch, and each score has a heading of its own, so these are results of several training \
+         runs, not a curve",
+    )
+    .hint("if each score is of an epoch, print its number with it: `epoch 3: val_accuracy 0.81`")
+}
+
+/// The problem with a file that has one number.
+pub fn single_value() -> Problem {
+    Problem::new("no loss and no accuracy has more than one value, and a curve needs several")
+        .hint("print the loss of each epoch with its number: `epoch 3: train_loss 0.53, val_loss 0.61`")
+}
+
+fn rewarded() -> Problem {
+    Problem::new(
+        "it records rewards, so an agent is trained (reinforcement learning). Its losses do not show whether it gets better, \
+         and there is no verdict",
+    )
+    .hint("judge by the reward; to judge one of the losses anyway, use --columns")
+}
+
+/// Whether the losses are those of a generator and a discriminator.
+fn is_adversarial(names: &[&str]) -> bool {
+    let has = |short: &str, long: [&str; 2]| {
+        names.iter().any(|name| {
+            let words = names::words(name);
+            let is_loss = words.iter().any(|word| word == "loss" || word == "losses");
+            is_loss && words.iter().any(|word| word == short || long.iter().any(|long| word.starts_with(long)))
+        })
+    };
+    has("d", ["disc", "critic"]) && has("g", ["gen", "generator"])
+}
+
+/// The problem with a GAN's losses.
+fn adversarial() -> Problem {
+    Problem::new(
+        "the losses are those of a generator and a discriminator. Each depends on the other, so neither shows whether \
+         the training improves, and there is no verdict",
+    )
+    .hint(
+        "record a score of the samples, such as FID, and judge by it; to judge one of the losses anyway, use --columns",
+    )
+}
