@@ -21,8 +21,9 @@ const FILE: &str = "run.json";
 /// Attempts that are kept: the first, and the newest.
 const MOST_ATTEMPTS: usize = 100;
 
-/// Time that Git or an interpreter has to answer. A record without the answer is better than a trial that waits.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Time that Git or an interpreter has to answer: on a busy machine, a Python that a version manager starts takes seconds.
+/// A record without the answer is better than a trial that waits.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// For how long the state of a Git repository is believed. Many short trials would otherwise ask again and again.
 const FRESH: Duration = Duration::from_secs(5);
