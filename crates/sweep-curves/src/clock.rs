@@ -63,22 +63,7 @@ impl Clock {
         let with_epoch = places().filter(|place| place.epoch.is_some()).count();
         let constant = epochs.len() == 1 && most > 1;
         if with_epoch > 0 && !constant {
-            let fractional = epochs.iter().any(|epoch| epoch.fract() != 0.0);
-            if let Some(clock) = Clock::by_measurement(&all, &epochs, fractional, notes) {
-                return clock;
-            }
-            let from_zero = !fractional && epochs.contains(&0.0);
-            if from_zero {
-                note(notes, "the file counts epochs from 0; here they are counted from 1");
-            }
-            let bare: Vec<f64> =
-                places().filter(|place| place.epoch.is_none()).filter_map(|place| place.step).collect();
-            let last = epochs.last().copied().unwrap_or_default();
-            let steps_are_epochs = bare.iter().all(|step| step.fract() == 0.0 && *step <= last + 1.0);
-            if !bare.is_empty() && !steps_are_epochs {
-                note(notes, format!("{} values without an epoch were left out", bare.len()));
-            }
-            return Clock::Epochs { plus: if from_zero { 1.0 } else { 0.0 }, steps_are_epochs };
+            return Clock::by_epochs(&all, &epochs, notes);
         }
         if constant && most > 1 {
             note(notes, format!("the epoch is always {}, so steps or rows are used instead", epochs[0]));
@@ -86,42 +71,58 @@ impl Clock {
         Clock::by_steps(&all, notes)
     }
 
-    /// Measurements as epochs, where an epoch has several of them. `epochs` are the numbers that the file names.
-    fn by_measurement(all: &[Vec<Place>], epochs: &[f64], fractional: bool, notes: &mut Vec<String>) -> Option<Clock> {
+    /// The file names epochs. Several evaluations in an epoch are points of the curve.
+    fn by_epochs(all: &[Vec<Place>], epochs: &[f64], notes: &mut Vec<String>) -> Clock {
+        let places = || all.iter().flatten();
+        let validation = all[4..].iter().filter(|places| !places.is_empty()).min_by_key(|places| places.len());
+        let training = || all.iter().filter(|places| !places.is_empty()).min_by_key(|places| places.len());
         let whole = distinct(epochs.iter().map(|epoch| epoch.ceil())).len();
-        let rarest = |metrics: &[Vec<Place>]| {
-            metrics.iter().filter(|places| !places.is_empty()).min_by_key(|places| places.len()).cloned()
-        };
-        let validation = rarest(&all[4..]);
-        let is_validated = validation.is_some();
-        let places = match validation {
+        let fractional = epochs.iter().any(|epoch| epoch.fract() != 0.0);
+        // Evaluations by step: several in an epoch are points of the curve.
+        let divided = match validation {
             Some(places) => Some(places).filter(|places| 2 * places.len() > 3 * whole && whole < 100),
-            None => rarest(all).filter(|places| places.len() >= POINTS && whole < 5),
-        }?;
-        let has_steps = places.iter().all(|place| place.step.is_some());
-        let differ = || distinct(places.iter().filter_map(|place| place.epoch)).len() == places.len();
-        let by = if fractional && (!has_steps || differ()) {
-            Count::Epochs
-        } else if all.iter().any(|places| restarts(places)) {
-            Count::Both
-        } else {
-            Count::Steps
+            None => training().filter(|places| places.len() >= POINTS && whole < 5),
         };
-        let ends = distinct(places.iter().filter_map(|place| by.of(*place)));
-        if 2 * ends.len() <= 3 * whole {
+        if let Some(places) = divided {
+            let has_steps = places.iter().all(|place| place.step.is_some());
+            let distinct_epochs = distinct(places.iter().filter_map(|place| place.epoch));
+            let by_epoch = fractional && (!has_steps || distinct_epochs.len() == places.len());
+            let restarts = || all.iter().any(|places| restarts(places));
+            let by = match by_epoch {
+                true => Count::Epochs,
+                false if restarts() => Count::Both,
+                false => Count::Steps,
+            };
+            let ends = distinct(places.iter().filter_map(|place| by.of(*place)));
+            if 2 * ends.len() > 3 * whole {
+                let of = if validation.is_some() { "validation was measured" } else { "training was recorded" };
+                let last = epochs.last().copied().unwrap_or_default();
+                note(
+                    notes,
+                    format!("{of} {} times in {last} epochs; each measurement counts as an epoch here", ends.len()),
+                );
+                return Clock::Points { ends, by };
+            }
             note(
                 notes,
-                "some epochs have several values: the last validation value and the mean of the training values are used",
+                "some epochs have several values: the last validation value and the mean of the training \
+                values are used",
             );
-            return None;
         }
-        let of = if is_validated { "validation was measured" } else { "training was recorded" };
-        let (many, last) = (ends.len(), epochs.last().copied().unwrap_or_default());
-        note(notes, format!("{of} {many} times in {last} epochs; each measurement counts as an epoch here"));
-        Some(Clock::Points { ends, by })
+        let from_zero = !fractional && epochs.contains(&0.0);
+        if from_zero {
+            note(notes, "the file counts epochs from 0; here they are counted from 1");
+        }
+        let bare: Vec<f64> = places().filter(|place| place.epoch.is_none()).filter_map(|place| place.step).collect();
+        let last = epochs.last().copied().unwrap_or_default();
+        let steps_are_epochs = bare.iter().all(|step| step.fract() == 0.0 && *step <= last + 1.0);
+        if !bare.is_empty() && !steps_are_epochs {
+            note(notes, format!("{} values without an epoch were left out", bare.len()));
+        }
+        Clock::Epochs { plus: if from_zero { 1.0 } else { 0.0 }, steps_are_epochs }
     }
 
-    /// Epochs that end with the validations, or with the training values, of a file that counts steps.
+    /// The file counts steps, or nothing.
     fn by_steps(all: &[Vec<Place>], notes: &mut Vec<String>) -> Clock {
         // Validation is assumed to run once per epoch. Without it, the metric that was logged least often marks the
         // epochs.

@@ -11,7 +11,6 @@ use super::names::{Choice, Target, is_ignorable, is_validation, meaning, names_p
 use super::printed::{self, Records};
 use super::rows::{Place, Row};
 use super::special;
-use super::unjudgeable;
 use super::{ForeignCurve, Problem};
 use curve::curve;
 use sweep_core::nearest::nearest;
@@ -208,7 +207,7 @@ impl Gather {
             }
         }
         if choices.is_empty()
-            && let Some(problem) = unjudgeable::unjudgeable(&names)
+            && let Some(problem) = special::unjudgeable(&names)
         {
             return Err(problem);
         }
@@ -249,7 +248,7 @@ impl Gather {
                 self.curves.iter().filter_map(|(_, values)| values.get(*name)).any(|one| one.len() >= least)
             };
             let names: Vec<&str> = names.iter().copied().filter(recurs).collect();
-            return Err(if self.has_results { unjudgeable::results() } else { nothing_known(&names) });
+            return Err(if self.has_results { special::results() } else { nothing_known(&names) });
         }
         doubts::check(&found_in, &self.parts, &mut notes);
         without_copies(&mut curves, &mut notes);
@@ -257,7 +256,7 @@ impl Gather {
         let named = |curve: &ForeignCurve| found_in.iter().any(|read| read.name == curve.name && read.names_epochs);
         let is_single = |curve: &ForeignCurve| curve.is_single_value() || curve.is_single() && !named(curve);
         match curves.iter().all(is_single) {
-            true => Err(unjudgeable::single_value()),
+            true => Err(special::single_value()),
             false => Ok((curves, notes)),
         }
     }

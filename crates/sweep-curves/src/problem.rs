@@ -37,7 +37,7 @@ impl Problem {
             }
         };
         let text = String::from_utf8_lossy(&bytes[..bytes.len().min(1 << 20)]);
-        if let Some(problem) = super::unjudgeable::unjudgeable_text(&text) {
+        if let Some(problem) = super::special::unjudgeable_text(&text) {
             return problem.within(name);
         }
         Problem::new(format!("{name}: no learning curve was found; {seen}")).hint(

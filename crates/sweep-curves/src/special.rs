@@ -1,4 +1,6 @@
-//! What only some tools do: names that mean something beside others.
+//! What only some tools do: names that mean something beside others, and files that no rule can judge.
+
+mod refused;
 
 use std::borrow::Cow;
 
@@ -6,6 +8,7 @@ use super::Source;
 use super::gather::{Points, Values, listed, note};
 use super::names::{self, Choice, Target, meaning, names_part};
 use super::rows::Place;
+pub use refused::{lists_trials, results, single_value, trials, unjudgeable, unjudgeable_text};
 use sweep_core::trial::METRICS;
 
 /// Words of losses that are a part of another one or a rival's, or of their weights.

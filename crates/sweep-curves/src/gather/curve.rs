@@ -35,54 +35,6 @@ fn find<'a>(target: Target, values: &'a Values, choices: &[Choice]) -> Found<'a>
     courses.min_by_key(|(far, (_, points))| (*far, std::cmp::Reverse(placed(points)))).map(|(_, found)| found)
 }
 
-/// The epochs of the metrics, and what shows a divergence after the last of them.
-fn measured(
-    metrics: &[Found; METRICS.len()],
-    rates: Found,
-    clock: &Clock,
-    notes: &mut Vec<String>,
-) -> (Vec<EpochMetrics>, Option<Divergence>) {
-    let mut epochs: BTreeMap<u32, EpochMetrics> = BTreeMap::new();
-    let mut lost: BTreeMap<u32, f64> = BTreeMap::new();
-    // Only this metric indicates a divergence. In tables, NaN in other metrics may mean that they were not measured.
-    let telling = [0, 2, 4].into_iter().find(|at| metrics[*at].is_some());
-    for (at, (name, points)) in metrics.iter().enumerate().filter_map(|(at, found)| Some((at, (*found)?))) {
-        let scale = percent(at, name, points, notes);
-        let mut means: BTreeMap<u32, (f64, u32)> = BTreeMap::new();
-        for (place, value) in points {
-            let Some(epoch) = clock.epoch(*place) else { continue };
-            if !value.is_finite() {
-                if telling == Some(at) {
-                    lost.insert(epoch, *value);
-                }
-                continue;
-            }
-            let mean = means.entry(epoch).or_default();
-            // A training metric is the mean of the values logged in the epoch. A validation metric is the last value.
-            *mean = if METRICS[at].starts_with("val") { (*value, mean.1 + 1) } else { (mean.0 + value, mean.1 + 1) };
-        }
-        several_values(name, &means, notes);
-        for (epoch, (sum, count)) in means {
-            let metrics = epochs.entry(epoch).or_insert(EpochMetrics { epoch, ..EpochMetrics::default() });
-            let count = if METRICS[at].starts_with("val") { 1 } else { count };
-            *field(metrics, at) = Some(sum / f64::from(count) / scale).filter(|value| value.is_finite());
-        }
-    }
-    if let Some((_, rates)) = rates {
-        for (place, rate) in rates.iter().filter(|(_, rate)| rate.is_finite()) {
-            let Some(epoch) = clock.epoch(*place) else { continue };
-            epochs.entry(epoch).and_modify(|metrics| metrics.learning_rate = Some(*rate));
-        }
-    }
-    let last_finite = epochs.iter().rev().find(|(_, m)| telling.is_none_or(|at| m.get(METRICS[at]).is_some()));
-    let after = last_finite.map_or(0, |(epoch, _)| *epoch);
-    let divergence = lost.into_iter().find(|(epoch, _)| *epoch > after).map(|(epoch, value)| {
-        let of = if telling == Some(4) { "validation" } else { "training" };
-        Divergence { epoch, what: format!("{of} loss is {value}") }
-    });
-    (epochs.into_values().collect(), divergence)
-}
-
 /// Builds one curve. Returns `None` if none of its names is a metric.
 pub(super) fn curve(
     name: &str,
@@ -97,24 +49,53 @@ pub(super) fn curve(
     singles(values, &metrics, &mut notes);
     guesses(&metrics, choices, &mut notes);
     let clock = Clock::new(&metrics, &mut notes);
-    let rates = find(Target::LearningRate, values, choices);
-    let (epochs, divergence) = measured(&metrics, rates, &clock, &mut notes);
+    let mut epochs: BTreeMap<u32, EpochMetrics> = BTreeMap::new();
+    let mut lost: BTreeMap<u32, f64> = BTreeMap::new();
+    // Only this metric indicates a divergence. In tables, NaN in other metrics may mean that they were not measured.
+    let telling = [0, 2, 4].into_iter().find(|at| metrics[*at].is_some());
+    for (at, (name, points)) in metrics.iter().enumerate().filter_map(|(at, found)| Some((at, (*found)?))) {
+        let scale = percent(at, name, points, &mut notes);
+        let mut means: BTreeMap<u32, (f64, u32)> = BTreeMap::new();
+        for (place, value) in points {
+            let Some(epoch) = clock.epoch(*place) else { continue };
+            if !value.is_finite() {
+                if telling == Some(at) {
+                    lost.insert(epoch, *value);
+                }
+                continue;
+            }
+            let mean = means.entry(epoch).or_default();
+            // A training metric is the mean of the values logged in the epoch. A validation metric is the last value.
+            *mean = if METRICS[at].starts_with("val") { (*value, mean.1 + 1) } else { (mean.0 + value, mean.1 + 1) };
+        }
+        several_values(name, &means, &mut notes);
+        for (epoch, (sum, count)) in means {
+            let metrics = epochs.entry(epoch).or_insert(EpochMetrics { epoch, ..EpochMetrics::default() });
+            let count = if METRICS[at].starts_with("val") { 1 } else { count };
+            *field(metrics, at) = Some(sum / f64::from(count) / scale).filter(|value| value.is_finite());
+        }
+    }
+    let rates = find(Target::LearningRate, values, choices).map(|(_, rates)| rates.iter());
+    for (place, rate) in rates.into_iter().flatten().filter(|(_, rate)| rate.is_finite()) {
+        let Some(epoch) = clock.epoch(*place) else { continue };
+        epochs.entry(epoch).and_modify(|metrics| metrics.learning_rate = Some(*rate));
+    }
+    let last_finite = epochs.iter().rev().find(|(_, m)| telling.is_none_or(|at| m.get(METRICS[at]).is_some()));
+    let after = last_finite.map_or(0, |(epoch, _)| *epoch);
+    let divergence = lost.into_iter().find(|(epoch, _)| *epoch > after).map(|(epoch, value)| {
+        let of = if telling == Some(4) { "validation" } else { "training" };
+        Divergence { epoch, what: format!("{of} loss is {value}") }
+    });
+    let epochs: Vec<EpochMetrics> = epochs.into_values().collect();
     let unused = unused(values, &metrics, choices);
     let doubtful: Vec<String> = unused.iter().filter(|name| is_doubtful(name, values, &metrics)).cloned().collect();
     let may_be_validation = special::may_be_validation(&doubtful, metrics[0].is_some());
-    let (once, unused): (Vec<String>, Vec<String>) =
-        unused.into_iter().partition(|name| epochs.len() >= CURVE && values[name].len() == 1);
-    let found = metrics.iter().enumerate().filter_map(|(at, found)| Some((at, (*found)?)));
-    let used = found.map(|(metric, (name, points))| Used {
-        name: name.to_owned(),
-        metric,
-        values: points.iter().map(|(_, value)| *value).collect(),
-        shown: epochs.iter().filter_map(|epoch| epoch.get(METRICS[metric])).collect(),
-    });
-    // Words of a program or of an environment, with numbers here and there.
+    // Words of a program or of an environment, with numbers here and there, are left out.
     let is_rare = |name: &String| 3 * values[name].len() < epochs.len() && !special::is_measure(name);
-    let (once, unused) =
-        [once, unused].map(|names| names.into_iter().filter(|name| !is_rare(name)).collect::<Vec<_>>()).into();
+    let (once, unused): (Vec<String>, Vec<String>) = unused
+        .into_iter()
+        .filter(|name| !is_rare(name))
+        .partition(|name| epochs.len() >= CURVE && values[name].len() == 1);
     let doubles = doubles(values, &metrics, choices, &mut notes);
     let places = values.values().flatten().filter(|(_, value)| value.is_finite());
     let named: HashSet<u64> = places.filter_map(|(place, _)| Some(place.epoch?.ceil().to_bits())).collect();
@@ -123,22 +104,26 @@ pub(super) fn curve(
         epochs: epochs.len(),
         names_epochs: matches!(clock, Clock::Epochs { .. }),
         named: named.len(),
-        used: used.collect(),
+        used: used(&metrics, &epochs),
         unused: unused.iter().chain(&once).chain(&doubles).cloned().collect(),
     };
     let of_batch = |(name, _): (&str, &Points)| words(name).iter().any(|word| word == "batch" || word == "minibatch");
     let single_batches = metrics[0].or(metrics[1]).is_some_and(of_batch);
-    let curve = ForeignCurve {
-        name: name.to_owned(),
-        epochs,
-        divergence,
-        unused,
-        once,
-        may_be_validation,
-        single_batches,
-        notes,
-    };
+    let name = name.to_owned();
+    let curve = ForeignCurve { name, epochs, divergence, unused, once, may_be_validation, single_batches, notes };
     (!curve.epochs.is_empty() || curve.divergence.is_some()).then_some((curve, read))
+}
+
+/// The metrics that a curve was made of.
+fn used(metrics: &[Found; METRICS.len()], epochs: &[EpochMetrics]) -> Vec<Used> {
+    let found = metrics.iter().enumerate().filter_map(|(at, found)| Some((at, (*found)?)));
+    let used = found.map(|(metric, (name, points))| Used {
+        name: name.to_owned(),
+        metric,
+        values: points.iter().map(|(_, value)| *value).collect(),
+        shown: epochs.iter().filter_map(|epoch| epoch.get(METRICS[metric])).collect(),
+    });
+    used.collect()
 }
 
 /// Whether a metric has a single value beside a curve, such as that of a test after training.

@@ -1,7 +1,7 @@
-//! Trainings whose losses no rule can judge, and texts that hold results but no curve.
+//! Files that are no curve, or whose losses no rule can judge, by their names and words.
 
-use super::Problem;
-use super::names::{self, Target, meaning};
+use crate::Problem;
+use crate::names::{self, Target, meaning};
 
 /// Words in the names of rewards.
 const REWARDS: [&str; 5] = ["reward", "rewards", "rew", "episode_return", "ep_rew_mean"];
