@@ -109,8 +109,8 @@ def observe(args, build, address, controller):
 def share(process, seconds):
     """The share of a core that a process uses in these seconds."""
     def used():
-        fields = Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+        # In nanoseconds. `stat` has only hundredths of a second.
+        return sum(int(file.read_text().split()[0]) for file in Path(f"/proc/{process}/task").glob("*/schedstat")) / 1e9
     before, began = used(), time.monotonic()
     time.sleep(seconds)
     return (used() - before) / (time.monotonic() - began)

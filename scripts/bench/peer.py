@@ -20,10 +20,10 @@ import numpy
 ROOT = Path(__file__).resolve().parent.parent.parent
 MODELS = {
     "small_strided": """
-  - {conv: {filters: 32, kernel: 3}}
+  - {conv: {filters: 32, kernel: 3, padding: valid}}
   - relu
   - dropout: ${p}
-  - {conv: {filters: 64, kernel: 5, stride: 2, bias: false}}
+  - {conv: {filters: 64, kernel: 5, stride: 2, padding: valid, bias: false}}
   - relu
   - dropout: 0.2
   - flatten
@@ -105,6 +105,9 @@ devices: {{gpus: none, cpu_threads: 1}}
         rows = list(csv.DictReader(file))
     with open(out / f"results/{name}/trials.csv") as file:
         trials = [row for row in csv.DictReader(file) if row["status"] == "finished"]
+    sizes = {int(row["parameters"]) for row in trials}
+    if sizes != {work["parameters"]}:
+        raise SystemExit(f"another network than the other tools': {sizes} parameters, not {work['parameters']}")
     train = sum(work["train_records"] / float(row["pictures_per_second"]) for row in rows)
     line = {"tool": "sweep", "workload": name, "flags": ["jobs=2"], "jobs": 2, "trials": len(trials)}
     line |= {"epoch_rows": len(rows), "wall_s": round(wall, 3), "train_s_sum": round(train, 3)}

@@ -134,7 +134,7 @@ fn start_folder(spec: &Spec) -> Result<PathBuf> {
 fn write_settings(file: &Path, config: &Settings) -> Result<()> {
     let json = serde_json::to_vec_pretty(config)
         .map_err(|error| Error::storage("settings cannot be written", error.into()))?;
-    sweep_store::replace(file, &json)
+    sweep_store::replace_unsynced(file, &json)
 }
 
 /// Removes what only a running program needs. Another attempt writes it again.
@@ -157,7 +157,7 @@ fn for_wandb(sweep: &str, config: &Settings, folder: &Path, variable: Variable) 
         let named = config.iter().map(|(name, value)| (name.clone(), json!({"value": value})));
         let version = std::iter::once(("wandb_version".to_owned(), json!(1)));
         let text = serde_json::Value::Object(version.chain(named).collect());
-        sweep_store::replace(&file, format!("{text:#}\n").as_bytes())?;
+        sweep_store::replace_unsynced(&file, format!("{text:#}\n").as_bytes())?;
         variables.insert("WANDB_SWEEP_ID", sweep.to_owned());
         variables.insert("WANDB_SWEEP_PARAM_PATH", file.to_string_lossy().into_owned());
         if variable("WANDB_DIR").is_none() {

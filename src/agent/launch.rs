@@ -57,6 +57,7 @@ impl Launcher {
     pub fn once(&self) -> std::process::Command {
         let mut command = std::process::Command::new(&self.program);
         self.load(&mut command);
+        tune(&mut command);
         command
     }
 
@@ -89,15 +90,21 @@ impl Launcher {
         if let Some(folder) = &self.mps {
             command.env(super::mps::VARIABLE, folder);
         }
-        // glibc keeps freed memory. Otherwise the activations of every step cause page faults, which take a twentieth
-        // of its time.
-        command.env("MALLOC_MMAP_MAX_", "0").env("MALLOC_TRIM_THRESHOLD_", (32_u64 << 30).to_string());
-        command.env("MALLOC_TOP_PAD_", (64_u64 << 20).to_string());
-        // Libtorch's threads busy-wait for its next operation and compete with the trainer's own threads in between.
-        // With two threads, that made a step a third longer. A few microseconds of waiting are enough.
-        command.env("GOMP_SPINCOUNT", "2000");
+        tune(command.as_std_mut());
         command
     }
+}
+
+/// Sets what libtorch and glibc read when they are loaded.
+fn tune(command: &mut std::process::Command) {
+    // glibc keeps freed memory. Otherwise the activations of every step cause page faults, which take a twentieth of its
+    // time.
+    command.env("MALLOC_MMAP_MAX_", "0").env("MALLOC_TRIM_THRESHOLD_", (32_u64 << 30).to_string());
+    command.env("MALLOC_TOP_PAD_", (64_u64 << 20).to_string());
+    // Libtorch's threads busy-wait for its next operation and compete with the trainer's own threads in between. With
+    // two threads, that made a step a third longer. On cores that are shared, the evaluation of the best trial took more
+    // time for waiting than for everything else. A few microseconds of waiting are enough.
+    command.env("GOMP_SPINCOUNT", "2000");
 }
 
 /// The command that starts a program on a device. Its stdout and stderr are pipes, and its stdin is empty. It leads its

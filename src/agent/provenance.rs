@@ -21,8 +21,9 @@ const FILE: &str = "run.json";
 /// Attempts that are kept: the first, and the newest.
 const MOST_ATTEMPTS: usize = 100;
 
-/// Time that Git or an interpreter has to answer. A record without the answer is better than a trial that waits.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// Time that Git or an interpreter has to answer: on a busy machine, a Python that a version manager starts takes seconds.
+/// A record without the answer is better than a trial that waits.
+const PATIENCE: Duration = Duration::from_secs(10);
 
 /// For how long the state of a Git repository is believed. Many short trials would otherwise ask again and again.
 const FRESH: Duration = Duration::from_secs(5);
@@ -124,7 +125,7 @@ fn update(trial: &Path, change: impl FnOnce(&mut Vec<Ran>)) {
         std::fs::read(&path).map_or(Record::default(), |text| serde_json::from_slice(&text).unwrap_or_default());
     change(&mut record.attempts);
     let text = serde_json::to_vec(&record).expect("a record has no map with keys that are not text");
-    if let Err(error) = sweep_store::replace(&path, &text) {
+    if let Err(error) = sweep_store::replace_unsynced(&path, &text) {
         tracing::warn!("{}: {error}", path.display());
     }
 }

@@ -335,3 +335,33 @@ fn trainers_do_not_die_of_signals_that_are_meant_for_the_whole_job() {
     assert!(run.wait().unwrap().success(), "{}", journal(&world));
     assert!(!journal(&world).contains("\"is\":\"lost\""), "{}", journal(&world));
 }
+
+/// Counts what a sweep of this many trials reads, with all processes that it starts: the kernel adds up what a process and
+/// the children that it has waited for read. `None` if it does not count.
+fn reads(trials: usize) -> Option<usize> {
+    let values = (0..trials).map(|value| value.to_string()).collect::<Vec<_>>().join(", ");
+    let world = world("echo '{\"score\": 1}'\n", &format!("parameters: {{x: {{values: [{values}]}}}}\n"));
+    let script = "\"$0\" run s.yaml --progress none >&2; cat /proc/$$/io";
+    let mut shell = Command::new("sh");
+    shell.args(["-c", script, env!("CARGO_BIN_EXE_sweep")]).current_dir(world.path(""));
+    let output = shell.output().unwrap();
+    assert!(journal(&world).contains("\"is\":\"ended\""), "{}", String::from_utf8_lossy(&output.stderr));
+    let text = String::from_utf8(output.stdout).unwrap();
+    text.lines().find_map(|line| line.strip_prefix("syscr: ")?.parse().ok())
+}
+
+/// Otherwise a short trial takes longer the more runs beside it.
+#[test]
+fn a_trial_does_not_look_at_every_process_of_the_machine() {
+    const OTHERS: usize = 100;
+    let mut others: Vec<Child> =
+        (0..OTHERS).map(|_| Command::new("sleep").arg("1000").spawn().expect("there is a sleep")).collect();
+    let (few, many) = (reads(2), reads(12));
+    for other in &mut others {
+        other.kill().unwrap();
+        other.wait().unwrap();
+    }
+    let (Some(few), Some(many)) = (few, many) else { return };
+    let a_trial = (many - few) / 10;
+    assert!(a_trial < 2 * OTHERS, "a trial takes {a_trial} reads");
+}

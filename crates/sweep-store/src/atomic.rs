@@ -13,11 +13,24 @@ use sweep_core::error::{Error, Result};
 /// # Errors
 /// If the file cannot be written. The old file then still exists.
 pub fn replace(path: &Path, contents: &[u8]) -> Result<()> {
+    put(path, contents, File::sync_all)
+}
+
+/// Replaces a whole file like [`replace`], but does not sync it: after a power failure it can be empty. This is for files
+/// that every attempt writes, and that nothing depends on afterwards.
+///
+/// # Errors
+/// If the file cannot be written. The old file then still exists.
+pub fn replace_unsynced(path: &Path, contents: &[u8]) -> Result<()> {
+    put(path, contents, |_| Ok(()))
+}
+
+fn put(path: &Path, contents: &[u8], sync: fn(&File) -> io::Result<()>) -> Result<()> {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     let beside = path.with_file_name(format!(".{name}.new"));
     let write = || -> io::Result<()> {
         let mut file = claim(&beside)?;
-        let written = file.set_len(0).and_then(|()| file.write_all(contents)).and_then(|()| file.sync_all());
+        let written = file.set_len(0).and_then(|()| file.write_all(contents)).and_then(|()| sync(&file));
         // The lock is still held, so the file that is renamed or removed is the one just written.
         let moved = written.and_then(|()| fs::rename(&beside, path));
         if moved.is_err() {

@@ -14,7 +14,7 @@ pub mod process;
 pub mod requests;
 mod sweep_file;
 
-pub use atomic::replace;
+pub use atomic::{replace, replace_unsynced};
 pub use holder::Holder;
 pub use journal::{Follower, Journal, is_as_read, read};
 pub use layout::Layout;

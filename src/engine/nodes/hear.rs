@@ -52,6 +52,7 @@ impl Nodes {
                 // What comes before the offer is recorded with it. Until then, no journal has it.
                 if let Some(session) = self.sessions.get_mut(&id).filter(|session| session.node.is_some()) {
                     session.recorded = Some(number);
+                    self.has_recorded = true;
                 }
                 news
             }

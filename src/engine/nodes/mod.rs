@@ -97,6 +97,8 @@ pub struct Nodes {
     layout: Layout,
     files: Receiver,
     pending_bytes: usize,
+    /// Whether any session has recorded messages.
+    has_recorded: bool,
     /// The host that each trial was given to last.
     last: HashMap<TrialId, String>,
 }
@@ -140,6 +142,7 @@ impl Nodes {
             layout: layout.clone(),
             files: Receiver::new(layout.clone()),
             pending_bytes: 0,
+            has_recorded: false,
             last: HashMap::new(),
         };
         nodes.start(targets);
@@ -256,7 +259,7 @@ impl Nodes {
 
     /// Whether something is recorded that agents do not know of yet.
     pub fn owes(&self) -> bool {
-        self.sessions.values().any(|session| session.recorded.is_some())
+        self.has_recorded
     }
 
     /// Whether agents wait for an acknowledgment to send more.
@@ -266,7 +269,7 @@ impl Nodes {
 
     /// Tells agents that what they said is recorded. The journal has just been synced.
     pub fn acknowledge(&mut self) {
-        self.pending_bytes = 0;
+        (self.pending_bytes, self.has_recorded) = (0, false);
         for session in self.sessions.values_mut() {
             if let Some(number) = session.recorded.take() {
                 session.link.acknowledge(number);
