@@ -297,6 +297,17 @@ fn losses_alone_show_overfitting_and_a_good_fit() {
 }
 
 #[test]
+fn a_gap_between_different_metrics_is_unknown_and_not_called_larger() {
+    let mut curve = curve(Kind::Good, 40, 0.01, 3, false);
+    for epoch in &mut curve {
+        (epoch.train_accuracy, epoch.val_loss) = (None, None);
+    }
+    let findings = judge(&curve, &Context::default());
+    let good = findings.iter().find(|finding| finding.name == Name::GoodFit).expect("it fits");
+    assert!(good.headline.contains("gap is unknown") && !good.headline.contains("larger"), "{}", good.headline);
+}
+
+#[test]
 fn the_same_curve_in_a_tenth_of_the_epochs_is_judged_alike() {
     let full = curve(Kind::Overfit, 300, 0.02, 5, true);
     let tenth: Vec<_> = full.iter().filter(|epoch| epoch.epoch % 10 == 0).copied().collect();

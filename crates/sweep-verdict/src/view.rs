@@ -189,10 +189,12 @@ impl<'a> View<'a> {
         }
     }
 
-    /// Returns a sentence on what the training metrics hide, if they were measured during training.
+    /// Returns a sentence on what the training metrics hide, if they were measured during training and there is a gap.
     pub fn caveat(&self) -> &'static str {
+        let is_same = |train: &Option<Series>, val: &Option<Series>| train.is_some() && val.is_some();
+        let has_gap = is_same(&self.train_loss, &self.val_loss) || is_same(&self.train_accuracy, &self.val_accuracy);
         match (self.mode, self.context.dropout) {
-            _ if self.train_loss.is_none() && self.train_accuracy.is_none() => "",
+            _ if !has_gap => "",
             (Mode::Evaluated, _) => "",
             (Mode::WhileTraining, Some(0.0)) => {
                 " Training metrics were measured while the weights changed, so the true gap is slightly larger."
