@@ -72,16 +72,18 @@ impl Clock {
     }
 
     /// The file names epochs. Several evaluations in an epoch are points of the curve.
-    fn by_epochs(all: &[Vec<Place>], epochs: &[f64], notes: &mut Vec<String>) -> Clock {
+    fn by_epochs<'a>(all: &'a [Vec<Place>], epochs: &[f64], notes: &mut Vec<String>) -> Clock {
         let places = || all.iter().flatten();
-        let validation = all[4..].iter().filter(|places| !places.is_empty()).min_by_key(|places| places.len());
-        let training = || all.iter().filter(|places| !places.is_empty()).min_by_key(|places| places.len());
+        let rarest = |metrics: &'a [Vec<Place>]| {
+            metrics.iter().filter(|places| !places.is_empty()).min_by_key(|places| places.len())
+        };
+        let validation = rarest(&all[4..]);
         let whole = distinct(epochs.iter().map(|epoch| epoch.ceil())).len();
         let fractional = epochs.iter().any(|epoch| epoch.fract() != 0.0);
         // Evaluations by step: several in an epoch are points of the curve.
         let divided = match validation {
             Some(places) => Some(places).filter(|places| 2 * places.len() > 3 * whole && whole < 100),
-            None => training().filter(|places| places.len() >= POINTS && whole < 5),
+            None => rarest(all).filter(|places| places.len() >= POINTS && whole < 5),
         };
         if let Some(places) = divided {
             let has_steps = places.iter().all(|place| place.step.is_some());
@@ -130,19 +132,16 @@ impl Clock {
         let validation = all[4..].iter().map(steps).filter(|steps| !steps.is_empty());
         let any = all.iter().map(steps).filter(|steps| !steps.is_empty());
         let ends = validation.min_by_key(Vec::len).or(any.min_by_key(Vec::len)).unwrap_or_default();
-        if ends.windows(2).any(|pair| pair[1][1] - pair[0][1] != 1.0) {
-            let steps_of = &ends;
-            let ends = if all[4..].iter().all(Vec::is_empty) {
-                "recorded training value counts as"
-            } else {
-                "validation ends"
+        if let ([first, .., last], true) = (&ends[..], ends.windows(2).any(|pair| pair[1][1] - pair[0][1] != 1.0)) {
+            let what = match all[4..].iter().all(Vec::is_empty) {
+                true => "recorded training value counts as",
+                false => "validation ends",
             };
-            let [first, last] = [steps_of.first(), steps_of.last()].map(|end| end.map_or(0.0, |end| end[1]));
-            let many = steps_of.len();
+            let (many, first, last) = (ends.len(), first[1], last[1]);
             note(
                 notes,
                 format!(
-                    "the file counts steps; each {ends} an epoch. Epoch 1 is step {first}, epoch {many} is step {last}"
+                    "the file counts steps; each {what} an epoch. Epoch 1 is step {first}, epoch {many} is step {last}"
                 ),
             );
         }
