@@ -82,7 +82,7 @@ impl Clock {
         let fractional = epochs.iter().any(|epoch| epoch.fract() != 0.0);
         // Evaluations by step: several in an epoch are points of the curve.
         let divided = match validation {
-            Some(places) => Some(places).filter(|places| 2 * places.len() > 3 * whole && whole < 100),
+            Some(places) => Some(places).filter(|places| 2 * places.len() > 3 * whole),
             None => rarest(all).filter(|places| places.len() >= POINTS && whole < 5),
         };
         if let Some(places) = divided {

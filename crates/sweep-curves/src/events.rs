@@ -4,10 +4,12 @@
 //! message's CRC. The field numbers come from tensorflow/core/util/event.proto, framework/summary.proto and
 //! framework/tensor.proto.
 
+mod runs;
+
 use super::Problem;
-use super::gather::Gather;
 use super::rows::{Place, Row};
 use super::wire::{Fields, Wire};
+pub use runs::{File, gather};
 
 /// Bytes before a message: its length and the checksum of the length.
 const HEAD: usize = 12;
@@ -25,8 +27,27 @@ pub fn recognized(bytes: &[u8]) -> bool {
     length(bytes).is_some()
 }
 
-/// Passes every scalar to `gather`. A truncated last record, which a killed program may leave, is skipped.
-pub fn read(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
+/// A number under a name.
+#[derive(Debug)]
+pub struct Scalar {
+    /// The time at which it was written, in seconds since 1970.
+    pub wall: f64,
+    pub step: f64,
+    pub name: String,
+    pub value: f64,
+}
+
+impl Scalar {
+    /// The number as a row of a curve.
+    pub fn row(&self, curve: &str) -> Row {
+        let place = Place { epoch: None, step: Some(self.step) };
+        Row { curve: curve.to_owned(), place, values: vec![(self.name.clone(), self.value)] }
+    }
+}
+
+/// Reads every scalar. A truncated last record, which a killed program may leave, is skipped.
+pub fn read(bytes: &[u8]) -> Result<Vec<Scalar>, Problem> {
+    let mut scalars = Vec::new();
     let mut at = 0;
     while let Some(rest) = bytes.get(at..).filter(|rest| rest.len() >= HEAD) {
         let damaged = || {
@@ -40,10 +61,10 @@ pub fn read(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
         if crc != masked(message).to_le_bytes() {
             return Err(damaged());
         }
-        event(message, gather)?;
+        event(message, &mut scalars);
         at += record.len();
     }
-    Ok(())
+    Ok(scalars)
 }
 
 /// A message as a record of a file.
@@ -57,13 +78,16 @@ fn length(bytes: &[u8]) -> Option<u64> {
     (*rest.first_chunk()? == masked(length).to_le_bytes()).then(|| u64::from_le_bytes(*length))
 }
 
-fn event(message: &[u8], gather: &mut Gather) -> Result<(), Problem> {
-    let step = Fields(message).find_map(|field| match field {
-        (2, Wire::Varint(step)) => Some(step as i64 as f64),
-        _ => None,
-    });
+fn event(message: &[u8], scalars: &mut Vec<Scalar>) {
     // Protocol buffers omit a step of 0.
-    let place = Place { epoch: None, step: Some(step.unwrap_or(0.0)) };
+    let (mut wall, mut step) = (0.0, 0.0);
+    for field in Fields(message) {
+        match field {
+            (1, Wire::Fixed64(bytes)) => wall = f64::from_le_bytes(bytes),
+            (2, Wire::Varint(number)) => step = number as i64 as f64,
+            _ => {}
+        }
+    }
     let summaries = Fields(message).filter(|(number, _)| *number == 5).filter_map(|(_, wire)| wire.bytes());
     for value in summaries.flat_map(Fields).filter(|(number, _)| *number == 1).filter_map(|(_, wire)| wire.bytes()) {
         let tag = Fields(value).find(|(number, _)| *number == 1).and_then(|(_, wire)| wire.bytes()).unwrap_or_default();
@@ -72,12 +96,10 @@ fn event(message: &[u8], gather: &mut Gather) -> Result<(), Problem> {
             (8, Wire::Bytes(tensor)) => scalar(tensor),
             _ => None,
         });
-        if let Some(scalar) = scalar {
-            let values = vec![(String::from_utf8_lossy(tag).into_owned(), scalar)];
-            gather.row(&Row { curve: String::new(), place, values })?;
+        if let Some(value) = scalar {
+            scalars.push(Scalar { wall, step, name: String::from_utf8_lossy(tag).into_owned(), value });
         }
     }
-    Ok(())
 }
 
 /// The number in a float tensor with one element, or `None` for any other tensor.

@@ -73,8 +73,8 @@ pub struct Gather {
     notes: Vec<String>,
     /// The texts that were read.
     parts: Vec<Part>,
-    /// Whether there were results of several trainings, which are no curve.
-    has_results: bool,
+    /// Why a text is no curve, if it has results of several trainings.
+    problem: Option<Problem>,
 }
 
 impl Gather {
@@ -147,9 +147,9 @@ impl Gather {
             };
             self.row(&row)?;
         }
-        if said.are_results {
-            self.has_results = true;
+        if said.problem.is_some() {
             said.notes.iter().for_each(|said| self.note(said));
+            self.problem = self.problem.take().or(said.problem);
         }
         self.parts.push(Part { name: cell.to_owned(), notes: said.notes, records: said.records });
         Ok(())
@@ -248,7 +248,7 @@ impl Gather {
                 self.curves.iter().filter_map(|(_, values)| values.get(*name)).any(|one| one.len() >= least)
             };
             let names: Vec<&str> = names.iter().copied().filter(recurs).collect();
-            return Err(if self.has_results { special::results() } else { nothing_known(&names) });
+            return Err(self.problem.unwrap_or_else(|| nothing_known(&names)));
         }
         doubts::check(&found_in, &self.parts, &mut notes);
         without_copies(&mut curves, &mut notes);

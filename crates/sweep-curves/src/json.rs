@@ -9,7 +9,7 @@ use serde_json::{Map, Value};
 use super::gather::{Gather, with_part};
 use super::names::{Target, meaning, names_part, words};
 use super::rows::{Place, Row};
-use super::{Problem, doubts, python};
+use super::{Problem, doubts, python, table};
 
 /// Maximum file size in bytes. Parsed JSON takes about ten times its length in memory.
 const MOST_BYTES: usize = 64 << 20;
@@ -141,6 +141,8 @@ fn comparison(rows: &[Value]) -> Option<&str> {
         words(key).iter().any(|word| KEYS.contains(&word.as_str()))
             && texts.is_some_and(|texts| texts.len() == objects.len())
     };
+    let values = |key: &str| objects.iter().map(|row| row.get(key).map(Value::to_string)).collect::<HashSet<_>>().len();
+    let differs = |key: &&String| differs(key) || table::is_setting(key) && values(key) > 1;
     objects[0].keys().find(differs).map(String::as_str)
 }
 

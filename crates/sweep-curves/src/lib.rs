@@ -5,6 +5,8 @@
 //! and assigns values to epochs. This crate opens no files. It treats their text as untrusted, and everything that can grow
 //! has a limit.
 
+#[cfg(test)]
+mod apart;
 mod cells;
 mod clock;
 mod doubts;
@@ -45,7 +47,7 @@ pub use events::record;
 pub use expression::Expression;
 pub use format::Format;
 pub use json::{is_no_number, object as json_object};
-pub use names::{Choice, Target, is_validation, meaning, names_part, same_name};
+pub use names::{Choice, Target, is_validation, meaning, names_part, same_name, set_of_folder};
 pub use printed::Printed;
 pub use problem::Problem;
 pub use rows::{Place, Row, is_same_metric};
@@ -135,29 +137,46 @@ pub fn read(sources: &[Source], format: Option<Format>, choices: &[Choice]) -> R
     let first = sources.first().ok_or_else(|| Problem::new("no file was given"))?;
     let mut gather = Gather::default();
     let mut found = format;
+    let mut events = Vec::new();
     for source in sources {
         let within = |problem: Problem| problem.within(&source.name);
         let bytes = plain(&source.bytes).map_err(within)?;
         let format = match format {
             Some(format) => format,
-            None => Format::of(&bytes).ok_or_else(|| Problem::unrecognized(&source.name, &bytes))?,
+            None => detected(source, &bytes)?,
         };
         found.get_or_insert(format);
+        if format == Format::TensorBoard {
+            events.push(events::File::new(source, &bytes).map_err(within)?);
+            continue;
+        }
         gather.prefix = source.prefix.clone();
         parse((format, &source.name), &bytes, choices, &mut gather).map_err(within)?;
     }
+    gather.prefix = None;
+    events::gather(&events, &mut gather).map_err(|problem| problem.within(&first.name))?;
     let format = found.expect("there is a file");
     let (curves, notes) = gather.finish(choices).map_err(|problem| problem.within(&first.name))?;
     Ok(Reading { format, curves, notes })
 }
 
+/// The format of a file whose format the user did not name. Sources of programs have none.
+fn detected(source: &Source, bytes: &[u8]) -> Result<Format, Problem> {
+    let found = Format::of(bytes).ok_or_else(|| Problem::unrecognized(&source.name, bytes))?;
+    match found {
+        Format::Log | Format::Table => special::of_program(&String::from_utf8_lossy(bytes)),
+        _ => None,
+    }
+    .map_or(Ok(found), |problem| Err(problem.within(&source.name)))
+}
+
 fn parse((format, name): (Format, &str), bytes: &[u8], choices: &[Choice], gather: &mut Gather) -> Result<(), Problem> {
     match format {
         Format::Table => table::read(bytes, name, choices, gather),
-        Format::Log => read_log(bytes, gather),
+        Format::Log => gather.printed(&String::from_utf8_lossy(bytes), ""),
         Format::Json => json::read(bytes, gather),
         Format::Notebook => notebook::read(bytes, gather),
-        Format::TensorBoard => events::read(bytes, gather),
+        Format::TensorBoard => events::read(bytes)?.iter().try_for_each(|scalar| gather.row(&scalar.row(""))),
         Format::Wandb => wandb::read(bytes, gather),
     }
 }
@@ -195,14 +214,6 @@ fn plain(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
         Err(error) if plain.is_empty() => Err(Problem::new(format!("it cannot be unpacked: {error}"))),
         _ => Ok(Cow::Owned(plain)),
     }
-}
-
-fn read_log(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
-    let text = String::from_utf8_lossy(bytes);
-    if special::lists_trials(&text) {
-        return Err(special::trials());
-    }
-    gather.printed(&text, "")
 }
 
 /// The number in a JSON text, also one that JSON does not have.

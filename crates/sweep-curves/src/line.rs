@@ -19,7 +19,9 @@ const STEP: [&str; 9] = ["step", "iter", "iteration", "global_step", "batch", "b
 /// Words before the number of an epoch that begins: `Start of epoch 3`.
 const OPENING: [&str; 8] = ["start", "starting", "begin", "beginning", "of", "the", "training", "running"];
 /// What draws a progress bar.
-const BARS: [&str; 6] = ["%|", "it/s", "s/it", "[==", "[>..", "[.."];
+const BARS: [&str; 4] = ["%|", "[==", "[>..", "[.."];
+/// Speeds, which stand beside a bar.
+const SPEEDS: [&str; 2] = ["it/s", "s/it"];
 /// Longest remark in brackets, in pieces: `(for one batch)`.
 const REMARK: usize = 8;
 /// Most words of an unknown name without `:` or `=`.
@@ -94,6 +96,10 @@ pub fn parse(text: &Text, part: Option<&'static str>, metric: &str) -> Line {
         let pair = Pair { name: "val bbox_mAP".to_owned(), value: precision, running: false };
         return Line { pairs: vec![pair], ..Line::default() };
     }
+    if let Some(share) = correct_share(text) {
+        let pair = Pair { name: format!("{} accuracy", part.unwrap_or("val")), value: share, running: false };
+        return Line { pairs: vec![pair], ..Line::default() };
+    }
     if let Some((step, score)) = score_at(text) {
         let pair = Pair { name: "train loss".to_owned(), value: score, running: false };
         return Line { step: Some(step), pairs: vec![pair], ..Line::default() };
@@ -102,7 +108,10 @@ pub fn parse(text: &Text, part: Option<&'static str>, metric: &str) -> Line {
         return line;
     }
     let mut parser = Parser { metric, part, ..Parser::default() };
-    parser.line.bar = BARS.iter().any(|bar| text.contains(bar));
+    // Paddle's bar is drawn by its numbers alone.
+    let counts_steps = || text.trim_start().starts_with("step ") && text.contains("/step");
+    let has_speed = || text.contains(['[', '|', '%']) && SPEEDS.iter().any(|speed| text.contains(speed));
+    parser.line.bar = BARS.iter().any(|bar| text.contains(bar)) || has_speed() || counts_steps();
     parser.line.decimal_commas = tokens.iter().any(|token| matches!(token, Token::Number { comma: true, .. }));
     parser.line.starred = text.trim_start().starts_with("* ");
     let mut at = parser.leading(tokens);
@@ -129,6 +138,7 @@ pub fn parse(text: &Text, part: Option<&'static str>, metric: &str) -> Line {
     line.partial = is_partial(text);
     line.alone = line.epoch.is_some() && line.pairs.is_empty() && !parser.spoke;
     let letters = text.trim_matches(|letter: char| !letter.is_alphanumeric());
+    let letters = letters.strip_prefix("Checking accuracy on ").unwrap_or(letters);
     line.heading = line.pairs.is_empty().then(|| is_part(letters)).flatten();
     if line.alone {
         // `val epoch: 3`.
@@ -153,8 +163,11 @@ fn total(tokens: &[Token], bar: bool) -> Option<f64> {
     }
 }
 
-/// The mean average precision over all sizes, in the words of COCO's evaluation.
+/// The mean average precision over all sizes, in the words of COCO's evaluation or of Darknet.
 fn average_precision(text: &str) -> Option<f64> {
+    if let Some(after) = text.trim().strip_prefix("mean average precision (mAP@") {
+        return after.split_once(" = ")?.1.split(',').next()?.trim().parse().ok();
+    }
     let of_all = ["Average Precision", "IoU=0.50:0.95", "area=   all"].iter().all(|words| text.contains(words));
     text.rsplit_once('=').filter(|_| of_all)?.1.trim().parse().ok().filter(|value| *value >= 0.0)
 }
@@ -165,6 +178,13 @@ fn is_mean(name: &str) -> bool {
     let words = names::words(name);
     let is_known = |word: &String| MEANS.contains(&word.as_str()) || word == "epoch" || word == "so" || word == "far";
     !words.is_empty() && words.iter().all(is_known) && words.iter().any(|word| MEANS.contains(&word.as_str()))
+}
+
+/// The accuracy in the words of Stanford's CS231n: `Got 119 / 1000 correct (11.90)`.
+fn correct_share(text: &str) -> Option<f64> {
+    let (right, rest) = text.trim().strip_prefix("Got ")?.split_once('/')?;
+    let (of, _) = rest.split_once(" correct")?;
+    Some(right.trim().parse::<f64>().ok()? / of.trim().parse::<f64>().ok().filter(|of| *of > 0.0)?)
 }
 
 /// The loss in the words of Deeplearning4j: `Score at iteration 100 is 1.39`.
@@ -250,12 +270,25 @@ impl<'a> Parser<'a> {
                 self.heading();
                 self.end_of_number();
             }
+            // `Train loss 250 0.5`, `Validation loss 250: 0.5`: the first number is the step.
+            Token::Number { value, decimal: false, unit: false, percent: false, .. }
+                if self.is_step_of_loss(&tokens[at + 1..]) =>
+            {
+                self.line.step = Some(value);
+                return 1 + usize::from(next == Some(&Token::Mark(':')));
+            }
             // `Prec@1  05 100.0 (99.9)`: the first number belongs to the name.
             Token::Number { decimal: false, unit: false, percent: false, .. } if self.is_of_name(&tokens[at + 1..]) => {
                 self.phrase.push("numbered");
             }
             Token::Number { value, decimal: false, unit: false, percent: false, .. } if self.is_class(next) => {
                 self.class = Some(value);
+            }
+            // `1epoch results`.
+            Token::Number { value, decimal: false, unit: true, .. } if next == Some(&Token::Word("epoch")) => {
+                self.epoch(value);
+                self.end_of_place();
+                return 2;
             }
             // `Training loss after 3 epochs: 0.5`.
             Token::Number { value, decimal: false, unit: false, .. } if self.is_after(next) => {
@@ -409,6 +442,20 @@ impl<'a> Parser<'a> {
             && self.has_metric()
             && matches!(value, Some(Token::Number { decimal: true, unit: false, percent: false, .. }))
             && rest.get(blank + 1) != Some(&Token::Mark(':'))
+    }
+
+    /// Whether a whole number stands between the name of a loss and its value.
+    fn is_step_of_loss(&self, rest: &[Token]) -> bool {
+        let is_loss = || self.has_metric() && quantity(&self.phrase.join(" ")) == Some("loss");
+        let mut rest = rest.iter().filter(|token| !matches!(token, Token::Mark('\t' | ':')));
+        let value = rest.next();
+        !self.separated
+            && !self.wants_epoch
+            && !self.wants_step
+            && self.line.epoch.is_none()
+            && self.line.step.is_none()
+            && matches!(value, Some(Token::Number { decimal: true, unit: false, percent: false, .. }))
+            && is_loss()
     }
 
     /// Whether a number tells of which class the name before it is.

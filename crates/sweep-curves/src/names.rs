@@ -19,7 +19,7 @@ const OTHERS: [(&str, Target); 4] = [
     ("trial", Target::Curve),
 ];
 /// Words for the validation set. The most certain come first; the last ones may mean a third set.
-const VALIDATION: [&str; 16] = [
+const VALIDATION: [&str; 17] = [
     "val",
     "valid",
     "validation",
@@ -27,6 +27,7 @@ const VALIDATION: [&str; 16] = [
     "validate",
     "va",
     "vl",
+    "crossval",
     "dev",
     "eval",
     "evaluation",
@@ -168,6 +169,10 @@ fn meant(name: &str, words: &[String]) -> Option<(Target, u32)> {
     if let Some(target) = place(&words) {
         return Some(target);
     }
+    // Paddle's seconds a batch.
+    if let [.., "batch", "cost"] = words[..] {
+        return None;
+    }
     // A name that contains its set is more certain than a name without one.
     let mut far = if part_of(&words).is_some() { 0 } else { 2 };
     let (mut validation, mut quantity) = (None, None);
@@ -285,6 +290,11 @@ fn heading(words: &[String]) -> Option<&'static str> {
         return None;
     }
     part_of(&words.iter().map(String::as_str).collect::<Vec<_>>())
+}
+
+/// The set of a folder of event files that is part of a run: `validation`, or `Loss_train`, as PyTorch's `add_scalars` names it.
+pub fn set_of_folder(name: &str) -> Option<&'static str> {
+    is_part(name).or_else(|| names_part(name).filter(|_| matches!(meaning(name), Some((Target::Metric(_), _)))))
 }
 
 /// Whether a text is only the name of a set, and of no error: `train`, but not `train-error`.

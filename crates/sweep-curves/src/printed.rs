@@ -82,8 +82,8 @@ pub struct Printed {
     header: Option<f64>,
     /// What is added to the epochs of such lines, which count from 0 where others count from 1.
     header_lag: f64,
-    /// The step within the epoch of the last line that named both.
-    inner_step: Option<f64>,
+    /// The place of the last line that named both the epoch and the step.
+    inner: Place,
     /// Names of the metrics of the last line that named its epoch.
     of_line: Vec<String>,
     /// Whether the lines are those of a report on classes.
@@ -141,8 +141,13 @@ pub struct Printed {
     by_batch: bool,
     /// Forms of lines that report on batches, although they do not say so.
     batches: HashSet<u64>,
-    /// Whether a line said that a training run has ended.
+    /// Whether a line said that a training run has ended, or that one begins.
     ended: bool,
+    begins: bool,
+    /// Whether the lines are those of the network before training.
+    untrained: bool,
+    /// The first step of the training run.
+    first_step: Option<f64>,
     /// How something was understood, for people.
     notes: Vec<String>,
     /// What the lines say one by one, if this is wanted.
@@ -245,16 +250,17 @@ impl Printed {
         let (raw, text) = (text, &Text::of(text));
         let mut line = self.parsed(text);
         let has_metric = line.pairs.iter().any(|pair| is_metric(&pair.name));
-        let fold = labels::fold(raw).filter(|_| line.epoch.is_none());
+        let fold = labels::fold(raw).or_else(|| self.labels.heading(raw)).filter(|_| line.epoch.is_none());
         self.between(raw, fold.as_deref(), has_metric, rows);
-        if self.by_batch && line.epoch.is_some() && line.step.is_none() {
-            line.step = line.batch.filter(|_| !line.bar);
-            line.progress &= line.step.is_none();
-        }
+        self.by_batch(&mut line);
         line.progress |=
             !self.batches.is_empty() && line.epoch.is_none() && self.batches.contains(&record::form(&text.tokens));
         self.bar_by_step(&mut line, redrawn);
         self.ended |= line.epoch.is_none() && trailing::ends_run(raw);
+        self.begins |= trailing::begins_run(raw);
+        if self.precedes_training(raw, &line, rows) {
+            return;
+        }
         self.planned = line.epochs.or(self.planned);
         self.tell_apart(&mut line);
         if let Some(records) = &mut self.records {
@@ -285,8 +291,10 @@ impl Printed {
         if let Some(last) = line.pairs.iter().rfind(|pair| is_metric(&pair.name)) {
             self.last_part = names_part(&last.name);
         }
-        // LightGBM repeats the best round below this.
-        let is_repeated = std::mem::replace(&mut self.repeats_next, raw.to_lowercase().ends_with("best iteration is:"));
+        // LightGBM and XGBoost repeat the best round below this.
+        let repeats =
+            ["best iteration is:", "best iteration:"].iter().any(|end| raw.trim_end().to_lowercase().ends_with(end));
+        let is_repeated = std::mem::replace(&mut self.repeats_next, repeats);
         if is_repeated {
             return;
         }
@@ -299,7 +307,7 @@ impl Printed {
         }
         self.place((line, text, redrawn), measures, rows);
         if has_metric {
-            self.blocks.value(fold.as_deref());
+            self.blocks.value(raw, fold.as_deref());
         }
     }
 
@@ -330,7 +338,9 @@ impl Printed {
         self.section_age += 1;
         let is_elsewhere =
             self.section_is_used || self.section_age > FAR || self.epoch.is_some() && line.epoch != self.epoch;
-        if part.is_some() && !starred && line.epoch.is_some() && is_elsewhere {
+        let moves_on = line.epoch.is_some() && is_elsewhere
+            || self.epoch.is_none() && self.section_is_used && line.step > self.step && self.step.is_some();
+        if part.is_some() && !starred && moves_on {
             (self.section, part) = (None, None);
             line = parse(text, None, &self.metric);
         }
@@ -360,17 +370,11 @@ impl Printed {
                 self.of_line = names.cloned().collect();
             }
         }
-        // `Iteration 500, Testing net`: what follows was measured there.
-        if !measures && self.epoch.is_none() && line.step > self.step && self.step.is_some() {
-            self.step = line.step;
-        }
+        self.moves_on(&line, measures);
         if self.epoch.is_none() && !line.bar && measures && line.step.is_some() && !self.closes {
-            if line.step < self.step {
-                self.fit += 1;
-                self.note("the step goes back, so the file has several runs; each is a curve of its own");
-            }
             self.before_first_step(&line, rows);
             self.step = line.step;
+            self.first_step = self.first_step.or(self.step);
             self.own_row(&line, rows);
             return;
         }

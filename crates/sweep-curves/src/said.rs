@@ -68,7 +68,7 @@ fn folds_without_epoch_numbers_are_curves_of_their_own() {
     let step = |loss: f64| format!("train loss: {loss}\nval loss: 1\n");
     let fold = |n: u32, loss: f64| format!("----- Fold {n}/2 -----\n{}{}", step(loss), step(loss / 2.0));
     let log = fold(1, 0.8) + &fold(2, 0.6);
-    assert_says(&log, "0.8 - 1 -, 0.4 - 1 -; 0.6 - 1 -, 0.3 - 1 -", "names a fold begins a new curve");
+    assert_says(&log, "0.8 - 1 -, 0.4 - 1 -; 0.6 - 1 -, 0.3 - 1 -", "begins a new curve");
     assert_eq!(names(&log), ["fold 1", "fold 2"]);
 }
 

@@ -177,7 +177,8 @@ fn float(text: &str) -> Option<(f64, usize, bool)> {
     } else if at == sign {
         return None;
     }
-    if matches!(bytes.get(at), Some(b'e' | b'E')) {
+    // Julia prints `0.5f0` and `1.0f-5`.
+    if matches!(bytes.get(at), Some(b'e' | b'E')) || decimal && bytes.get(at) == Some(&b'f') {
         let signed = usize::from(matches!(bytes.get(at + 1), Some(b'+' | b'-')));
         let exponent = digits((at + 1 + signed).min(bytes.len()));
         if exponent > 0 {
@@ -189,7 +190,7 @@ fn float(text: &str) -> Option<(f64, usize, bool)> {
     if decimal && bytes.get(at) == Some(&b'.') && digits(at + 1) > 0 {
         return None;
     }
-    let value = text[..at].replace(',', "").parse().ok()?;
+    let value = text[..at].replace(',', "").replace('f', "e").parse().ok()?;
     Some((value, at, decimal))
 }
 
@@ -217,6 +218,7 @@ mod tests {
             ("5ms/step 2s 1e-3 -inf", &[1e-3, f64::NEG_INFINITY]),
             ("tensor(0.25, device='cuda:0')", &[0.25, 0.0]),
             ("version 1.2.3", &[2.3]),
+            ("(loss = 0.25f0, rate = 1.5f-3)", &[0.25, 1.5e-3]),
             ("é1 .5 + - .", &[0.5]),
         ] {
             assert_eq!(numbers(text), expected, "{text}");

@@ -1,6 +1,7 @@
 //! What only some tools do: names that mean something beside others, and files that no rule can judge.
 
 mod refused;
+mod source;
 
 use std::borrow::Cow;
 
@@ -8,7 +9,8 @@ use super::Source;
 use super::gather::{Points, Values, listed, note};
 use super::names::{self, Choice, Target, meaning, names_part};
 use super::rows::Place;
-pub use refused::{lists_trials, results, single_value, trials, unjudgeable, unjudgeable_text};
+pub use refused::{is_trial, lists_trials, results, single_value, trials, unjudgeable, unjudgeable_text};
+pub use source::of_program;
 use sweep_core::trial::METRICS;
 
 /// Words of losses that are a part of another one or a rival's, or of their weights.

@@ -8,8 +8,9 @@ use regex::Regex;
 
 use super::cells::number;
 use super::gather::{Gather, no_column, with_part};
-use super::names::{Choice, Target, is_part, meaning, names_part, quantity};
+use super::names::{Choice, Target, is_part, meaning, names_part, quantity, words};
 use super::rows::{Place, Row};
+use super::special::is_measure;
 use super::{Problem, doubts};
 
 /// Maximum number of columns.
@@ -22,21 +23,32 @@ const WANDB_SEPARATOR: &str = " - ";
 const NAMES: [&str; 8] = ["metric", "name", "tag", "key", "variable", "measure", "metricname", "metric_name"];
 const VALUES: [&str; 3] = ["value", "metricvalue", "metric_value"];
 /// Columns that differ between trainings, and not between the epochs of one.
-const SETTINGS: [&str; 14] = [
+const SETTINGS: [&str; 10] = [
     "batch_size",
-    "optimizer",
-    "dropout",
     "weight_decay",
-    "hidden_size",
-    "num_layers",
-    "n_layers",
-    "max_depth",
     "n_estimators",
     "n_samples",
     "num_samples",
     "train_size",
     "dataset_size",
     "n_train",
+    "c",
+    "k",
+];
+/// Words in the names of such columns.
+const SETTING_WORDS: [&str; 12] = [
+    "optimizer",
+    "dropout",
+    "hidden",
+    "layers",
+    "units",
+    "neurons",
+    "filters",
+    "kernel",
+    "depth",
+    "heads",
+    "activation",
+    "reg",
 ];
 /// Columns with what a row of results is of.
 const KINDS: [&str; 8] =
@@ -46,7 +58,9 @@ const WANDB_BESIDE: [&str; 2] = ["__MIN", "__MAX"];
 /// Whether a column has a setting, which differs between trainings. scikit-learn's searches write `param_C`.
 pub fn is_setting(name: &str) -> bool {
     let name = name.to_lowercase().replace([' ', '-'], "_");
-    SETTINGS.contains(&name.as_str()) || name.starts_with("param_")
+    SETTINGS.contains(&name.as_str())
+        || name.starts_with("param")
+        || !is_measure(&name) && words(&name).iter().any(|word| SETTING_WORDS.contains(&word.as_str()))
 }
 
 /// Whether a text begins with a header, and with a row that has as many fields and a number.
@@ -309,9 +323,11 @@ impl<'a> Table<'a> {
                 && 2 * values(at).len() > records.len()
                 && records.iter().filter(|row| is_name(row, at)).count() * 10 > 8 * records.len()
         };
+        let is_uncounted = self.epoch.is_none() && self.step.is_none();
         let differs = |at: &usize| {
             let many = values(*at).len();
-            if is_label(*at) && self.epoch.is_none() && self.step.is_none() {
+            let is_rate = *at == 0 && many > 1 && matches!(meaning(&self.names[0]), Some((Target::LearningRate, _)));
+            if is_uncounted && (is_label(*at) || is_rate) {
                 return true;
             }
             is_setting(&self.names[*at]) && many > 1
@@ -320,14 +336,26 @@ impl<'a> Table<'a> {
                     && many > 1
                     && records.iter().all(|row| row.get(*at).is_some_and(text_only))
         };
-        let at = (0..self.names.len()).find(differs)?;
+        let differing = (0..self.names.len()).find(differs).map(|at| self.names[at].clone());
         let problem = Problem::new(format!(
             "its rows are not epochs of one training: each has another {}, and no column counts epochs",
-            self.names[at]
+            differing.or_else(|| self.label(records))?
         ));
         Some(problem.hint(
             "give the curve of one training; if the rows are epochs, name their count with --columns epoch=COLUMN",
         ))
+    }
+
+    /// The columns of texts, if no two rows have the same texts in all of them.
+    fn label(&self, records: &[csv::ByteRecord]) -> Option<String> {
+        const FEW: usize = 3;
+        let names = |at: usize| records.iter().filter(|row| is_name(row, at)).count() * 10 > 8 * records.len();
+        let texts: Vec<usize> = (0..self.names.len()).filter(|at| self.split != Some(*at) && names(*at)).collect();
+        let labels: HashSet<Vec<&str>> =
+            records.iter().map(|row| texts.iter().map(|at| self.text(row, *at)).collect()).collect();
+        let names = texts.iter().map(|at| self.names[*at].as_str()).collect::<Vec<_>>().join(" and ");
+        (self.long.is_none() && !texts.is_empty() && records.len() >= FEW && labels.len() == records.len())
+            .then_some(names)
     }
 
     /// What a column of texts that has no meaning may tell apart.

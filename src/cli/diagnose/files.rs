@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::nearest::nearest;
-use sweep_curves::{LARGEST_FILE, Source};
+use sweep_curves::{LARGEST_FILE, Source, set_of_folder};
 
 /// Names and name endings of files that contain curves. Other files are tried, but may contain no curve.
 const NAMES: [&str; 10] = [
@@ -35,8 +35,6 @@ const DEEPEST: usize = 6;
 const MOST_FILES: usize = 1000;
 /// What the names of TensorBoard's files contain.
 const EVENTS: &str = ".tfevents.";
-/// Names of folders that identify a set rather than a run.
-const PARTS: [&str; 6] = ["train", "training", "validation", "val", "valid", "test"];
 /// Hugging Face writes one in each folder of a checkpoint, with all that came before.
 const TRAINER_STATE: &str = "trainer_state.json";
 
@@ -99,7 +97,7 @@ fn part_of_run(file: &Path, top: &Path) -> Result<Option<(String, Source)>> {
     let name = file_name(file);
     let of_folder = |part: Option<&str>| Ok(Some((folder.display().to_string(), source(file, part)?)));
     if name.contains(EVENTS) {
-        let part = folder.file_name().and_then(OsStr::to_str).filter(|part| PARTS.contains(part) && folder != top);
+        let part = folder.file_name().and_then(OsStr::to_str).and_then(set_of_folder).filter(|_| folder != top);
         let run = part.and_then(|_| folder.parent()).unwrap_or(folder);
         return Ok(Some((run.display().to_string(), source(file, part)?)));
     }
@@ -109,7 +107,7 @@ fn part_of_run(file: &Path, top: &Path) -> Result<Option<(String, Source)>> {
     }
     // TensorBoard's downloads of a metric each, whose runs are named by their set.
     if let Some((run, _)) = name.strip_prefix("run-").and_then(|rest| rest.split_once("-tag-")) {
-        let of_set = |word: &str| PARTS.contains(&word);
+        let of_set = |word: &str| set_of_folder(word).is_some();
         let run: Vec<&str> = run.split(['_', '-', '.']).filter(|word| !of_set(word) && !word.is_empty()).collect();
         let run = folder.join(run.join("_")).display().to_string();
         return Ok(Some((run.trim_end_matches('/').to_owned(), source(file, None)?)));

@@ -36,6 +36,11 @@ impl<'a> Parser<'a> {
                 (self.counted, self.line.progress) = (Some(*number), true);
                 3
             }
+            // `[  1/100] train_loss: 0.5 valid_loss: 0.6`.
+            [Mark('['), Mark('\t'), Fraction(number, _), Mark(']'), ..] => {
+                (self.counted, self.line.progress) = (Some(*number), true);
+                4
+            }
             // Catalyst: `1/12 * Epoch 1 (train): …`.
             [Fraction(epoch, _), Mark('*'), Word(word), ..] if EPOCH.contains(&word.to_ascii_lowercase().as_str()) => {
                 (self.line.epoch, self.named) = (Some(*epoch), true);
@@ -78,8 +83,11 @@ impl<'a> Parser<'a> {
     }
 }
 
-/// The number of an epoch that is written together with the word: `Epoch1`, `E001`, `epoch_3`.
+/// The number of an epoch that is written together with the word: `Epoch1`, `E001`, `epoch_3`, `第3轮`.
 fn glued_epoch(word: &str) -> Option<f64> {
+    if let Some(number) = word.strip_prefix('第') {
+        return number.strip_suffix('轮')?.parse::<u32>().ok().map(f64::from);
+    }
     let number = word.to_ascii_lowercase();
     let number =
         number.strip_prefix("epoch").or_else(|| number.strip_prefix("ep")).or_else(|| word.strip_prefix('E'))?;

@@ -78,7 +78,13 @@ fn translated(name: &str) -> Cow<'_, str> {
     }
     let translated = TRANSLATIONS.iter().fold(lower, |name, (foreign, word)| match foreign.is_ascii() {
         // `perte` is a part of English words, too.
-        true => name.split(' ').map(|one| if one == *foreign { word } else { one }).collect::<Vec<_>>().join(" "),
+        true => {
+            let split = || name.split(|letter: char| !letter.is_alphanumeric());
+            match split().any(|one| one == *foreign) {
+                true => split().map(|one| if one == *foreign { word } else { one }).collect::<Vec<_>>().join(" "),
+                false => name,
+            }
+        }
         false => name.replace(foreign, &format!(" {word} ")),
     });
     Cow::Owned(translated)

@@ -27,9 +27,11 @@ impl Blocks {
         }
     }
 
-    /// A value came, below the texts before it, or under the name of a fold.
-    pub(super) fn value(&mut self, fold: Option<&str>) {
+    /// A line with a value came, below the texts before it, behind a text, or under the name of a fold.
+    pub(super) fn value(&mut self, line: &str, fold: Option<&str>) {
+        let number = line.find(|letter: char| letter.is_ascii_digit() || letter == '.').unwrap_or(line.len());
         self.now.append(&mut self.above);
+        self.now.push(hash(line[..number].chars().filter(|letter| letter.is_alphabetic())));
         self.now.extend(fold.map(|fold| hash(fold.chars())));
     }
 

@@ -1,8 +1,41 @@
 //! Lines that name an epoch: whether it is the next one, the same, or that of another run.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use super::{Line, Printed, Row, Target, meaning};
 
+/// Why another curve begins.
+const BACK: &str = "the epoch goes back, so the file has several runs; each is a curve of its own";
+const OVER: &str = "a line says that training is over, and other epochs follow; they are a curve of their own";
+/// An epoch with a word instead of a number, which is that of the network before training.
+static UNTRAINED: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(r"(?i)^\W*epoch\s*[:=#]\s*(?:init\w*|start|none|pre[- ]?train\w*|untrained|random)\b")
+        .expect("it is an expression")
+});
+
 impl Printed {
+    /// Begins another training run.
+    fn next_fit(&mut self, why: &str, rows: &mut Vec<Row>) {
+        self.hand_over(rows);
+        self.fit += 1;
+        self.note(why);
+    }
+
+    /// Leaves out what was measured before training: `Epoch: init`, and the lines up to the first epoch with a number.
+    /// Returns whether the line is left out.
+    pub(super) fn precedes_training(&mut self, text: &str, line: &Line, rows: &mut Vec<Row>) -> bool {
+        if UNTRAINED.is_match(text) {
+            self.hand_over(rows);
+            self.fit += u32::from(self.epoch.is_some());
+            (self.epoch, self.header, self.untrained) = (None, None, true);
+            self.note("values of the untrained network, whose epoch has no number, were left out");
+        }
+        self.untrained &= line.epoch.is_none();
+        self.untrained
+    }
+
     /// Handles a line that names an epoch. Returns whether the line's values belong to the training: a line that refers to
     /// an earlier epoch does not.
     pub(super) fn enters(&mut self, number: f64, line: &Line, rows: &mut Vec<Row>) -> bool {
@@ -14,7 +47,14 @@ impl Printed {
             // `EPOCH: 0` above `Epoch [1/50]`.
             (self.header_lag, self.epoch) = (self.header_lag + 1.0, None);
         }
+        let (begins, ended) = (std::mem::take(&mut self.begins), std::mem::take(&mut self.ended));
         match self.epoch {
+            Some(_) if begins => {
+                self.next_fit("a line says that training begins, so what follows is a curve of its own", rows)
+            }
+            Some(before) if number == before && ended && !line.alone && self.says_as_much(line) => {
+                self.next_fit(OVER, rows)
+            }
             Some(before) if number == before && !line.alone => return true,
             // `val epoch: 3` below `train epoch: 3`.
             Some(before) if number == before && line.heading.is_some() && line.heading != self.section => {
@@ -22,30 +62,21 @@ impl Printed {
                 return true;
             }
             // A run that was resumed prints the same again. A remark on an earlier epoch does not.
-            Some(before) if number < before && !line.alone && self.says_as_much(line) => {
-                self.hand_over(rows);
-                self.fit += 1;
-                self.note("the epoch goes back, so the file has several runs; each is a curve of its own");
-            }
+            Some(before) if number < before && !line.alone && self.says_as_much(line) => self.next_fit(BACK, rows),
             Some(before) if number <= before && number > 1.0 && !line.alone => return false,
             // A line about an epoch whose values came before, in lines without a number.
             Some(before) if number <= before => {
                 self.hand_over(rows);
                 self.fit += 1;
                 if number > 1.0 {
-                    self.note("the epoch goes back, so the file has several runs; each is a curve of its own");
+                    self.note(BACK);
                 }
             }
             // Another run, whose first epochs are not in the log.
-            Some(before) if number > before + 1.0 && std::mem::take(&mut self.ended) => {
-                self.hand_over(rows);
-                self.fit += 1;
-                self.note("a line says that training is over, and other epochs follow; they are a curve of their own");
-            }
+            Some(before) if number > before + 1.0 && ended => self.next_fit(OVER, rows),
             None if self.values.is_empty() => {}
             _ => self.hand_over(rows),
         }
-        self.ended = false;
         let section = line.heading.filter(|_| line.alone);
         (self.epoch, self.section, self.total) = (Some(number), section, None);
         true

@@ -1,5 +1,6 @@
 //! Names of models before the epoch: `ResNet Epoch 1/10: …` beside `VGG Epoch 1/10: …`.
 
+use std::collections::BTreeMap;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -18,6 +19,14 @@ static BEFORE_FOLD: LazyLock<Regex> = LazyLock::new(|| {
 static FOLD: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?i)(?:^|[^a-z])(?:(fold|repeat|repetition)[\s_#:=.-]*(\d{1,3})|(seed)[\s_#-]+(\d+))(?:\D|$)")
         .expect("it is an expression")
+});
+/// A setting of a training run, with its value: `Optimizer: adam`, `Training with lr=0.1`.
+static HEADING: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"(?i)\b(optimi[sz]er|model|architecture|experiment|configuration|activation|target|dataset|",
+        r"(?:with|for|using) (?:lr|learning[ _]rate|batch[ _]size|dropout))\s*[:=]\s*(\w[\w .+-]{0,40})\W*$",
+    ))
+    .expect("it is an expression")
 });
 /// Longest line that may name a model or a fold, in bytes.
 const LONGEST_LINE: usize = 400;
@@ -93,12 +102,36 @@ pub(super) struct Labels {
     /// Names that tell curves apart, and the last one that came.
     known: Vec<String>,
     current: Option<String>,
+    /// Settings in lines of their own, each with its values, and the one that tells curves apart.
+    settings: BTreeMap<String, Vec<String>>,
+    heading: Option<String>,
 }
 
 impl Labels {
     /// Lines are taken apart by these names.
     pub(super) fn known(known: Vec<String>) -> Labels {
         Labels { known, ..Labels::default() }
+    }
+
+    /// Lines with this setting begin a curve.
+    pub(super) fn below(heading: String) -> Labels {
+        Labels { heading: Some(heading), ..Labels::default() }
+    }
+
+    /// The name of the curve that begins below a line.
+    pub(super) fn heading(&self, text: &str) -> Option<String> {
+        let (name, value) = self.heading.as_ref().and_then(|_| setting(text))?;
+        (Some(&name) == self.heading.as_ref()).then(|| format!("{name} {value}"))
+    }
+
+    /// The setting that differs between the blocks of a text with this number of rows: it has another value each time, and
+    /// stands far less often than rows.
+    pub(super) fn tells_apart(&self, rows: f64) -> Option<String> {
+        let differs = |values: &[String]| values.iter().enumerate().all(|(at, value)| !values[..at].contains(value));
+        let found = self.settings.iter().find(|(_, values)| {
+            (2..=MOST).contains(&values.len()) && 3.0 * values.len() as f64 <= rows && differs(values)
+        });
+        found.map(|(name, _)| name.clone())
     }
 
     /// The name that a line belongs to, if names tell curves apart.
@@ -115,6 +148,10 @@ impl Labels {
     /// Looks at a line with these metrics.
     pub(super) fn line(&mut self, text: &str, metrics: impl Iterator<Item = String>) {
         self.lines += 1;
+        if let Some((name, value)) = setting(text).filter(|_| self.settings.len() < MOST) {
+            let values = self.settings.entry(name).or_default();
+            values.extend(Some(value).filter(|_| values.len() <= MOST));
+        }
         if self.seen.len() > MOST {
             return;
         }
@@ -166,6 +203,13 @@ fn label(text: &str) -> Option<(String, f64)> {
     let is_none = |word: &String| NO_NAMES.contains(&word.as_str()) || is_small(word);
     let fits = (1..=LONGEST).contains(&words.len()) && words.iter().any(|word| is_name(&word));
     (fits && !words.iter().any(is_none)).then(|| Some((name.to_owned(), found[2].parse().ok()?)))?
+}
+
+/// A setting and its value, if a line names nothing else.
+fn setting(text: &str) -> Option<(String, String)> {
+    let found = Some(text).filter(|text| text.len() < LONGEST_LINE).and_then(|text| HEADING.captures(text))?;
+    let name = found[1].to_lowercase();
+    Some((name.rsplit(' ').next().unwrap_or_default().to_owned(), found[2].trim().to_owned()))
 }
 
 /// The fold that a line names: `fold 2`.

@@ -4,7 +4,7 @@ use std::collections::HashSet;
 
 use super::labels::Labels;
 use super::trailing::Order;
-use crate::table;
+use crate::{Problem, special, table};
 
 use super::{Printed, Records, Row, is_metric, names, of_process};
 
@@ -12,17 +12,19 @@ use super::{Printed, Records, Row, is_metric, names, of_process};
 pub struct Said {
     pub rows: Vec<Row>,
     pub notes: Vec<String>,
-    /// Whether the numbers are results of several trainings, and no curve.
-    pub are_results: bool,
+    /// The problem, if the numbers are results of several trainings or trials, and no curve.
+    pub problem: Option<Problem>,
     /// What the lines say one by one.
     pub records: Records,
 }
 
 /// Reads what a script printed.
 pub fn read(text: &str) -> Said {
+    let lists_trials = special::lists_trials(text);
     let pass = |mut printed: Printed| {
         printed.records = Some(Records::default());
-        let mut rows: Vec<Row> = text.split('\n').flat_map(|line| printed.line(line)).collect();
+        let lines = text.split('\n').filter(|line| !lists_trials || !special::is_trial(line));
+        let mut rows: Vec<Row> = lines.flat_map(|line| printed.line(line)).collect();
         let again = printed.second_thought();
         rows.extend(printed.finish());
         (printed, rows, again)
@@ -32,19 +34,21 @@ pub fn read(text: &str) -> Said {
         (printed, rows, _) = pass(again);
     }
     let mut notes = printed.notes();
-    let are_results =
-        printed.blocks.are_results() && rows.iter().all(|row| row.place.epoch.is_none()) || are_scores(&rows);
-    if are_results {
-        notes.push(
-            "no line names an epoch, and each score has a heading of its own or is part of a report, so these are results \
-             of several training runs, not a curve"
-                .to_owned(),
-        );
+    let names_epochs = rows.iter().any(|row| row.place.epoch.is_some());
+    let problem = match () {
+        () if lists_trials && !names_epochs => Some(special::trials()),
+        () if printed.blocks.are_results() && !names_epochs || are_scores(&rows) => Some(special::results()),
+        () => None,
+    };
+    if let Some(problem) = &problem {
+        notes.push(problem.what.clone());
         rows.clear();
+    } else if lists_trials {
+        notes.push("lines with the results of trials were left out".to_owned());
     }
     without_counted(&mut rows, &mut notes);
     let records = printed.records.take().unwrap_or_default();
-    Said { rows, notes, are_results, records }
+    Said { rows, notes, problem, records }
 }
 
 /// Whether a row names neither epoch nor step, so that it was only counted.
@@ -73,14 +77,21 @@ fn are_scores(rows: &[Row]) -> bool {
         let names = || rows.iter().flat_map(|row| &row.values).filter(|(name, _)| is_metric(name));
         names().next().is_some() && names().all(|(name, _)| holds(name))
     };
-    let names_setting = |row: &Row| row.values.iter().any(|(name, _)| table::is_setting(name));
-    let measured = || rows.iter().filter(|row| row.has_any());
-    if measured().count() > 1 && rows.iter().all(is_counted) && measured().all(names_setting) {
+    let has_loss = || rows.iter().flat_map(|row| &row.values).any(|(name, _)| name.to_lowercase().contains("loss"));
+    // A rate beside the loss may be scheduled.
+    let is_rate = |name: &str| matches!(names::meaning(name), Some((names::Target::LearningRate, _))) && !has_loss();
+    let settings = |row: &Row| {
+        row.values.iter().filter(|(name, _)| table::is_setting(name) || is_rate(name)).cloned().collect::<Vec<_>>()
+    };
+    let mut settings = rows.iter().filter(|row| row.has_any()).map(settings).peekable();
+    let first = settings.peek().cloned().unwrap_or_default();
+    let (mut differ, mut have) = (false, !first.is_empty());
+    settings.for_each(|own| (differ, have) = (differ || own != first, have && !own.is_empty()));
+    if differ && have && rows.iter().all(is_counted) {
         return true;
     }
     // A score that goes on while a network is evaluated.
     let is_bare = |name: &str| names::quantity(name) == Some("accuracy") && super::names_part(name).is_none();
-    let has_loss = || rows.iter().flat_map(|row| &row.values).any(|(name, _)| name.to_lowercase().contains("loss"));
     rows.len() > 1
         && rows.iter().all(is_counted)
         && (all(&|name| is_error(name) && !of_validation(name)) || all(&is_bare) && !has_loss())
@@ -104,7 +115,7 @@ impl Printed {
         if self.whole || self.counted > 0.0 || self.epoch.is_some() || self.step.is_some() {
             self.hand_over(rows);
             self.fit += 1;
-            self.note("each line that names a fold begins a new curve");
+            self.note("each line that names a fold, or a setting of the training, begins a new curve");
         }
         (self.epoch, self.step, self.counted, self.header, self.table) = (None, None, 0.0, None, None);
         self.blocks.new_part();
@@ -130,6 +141,9 @@ impl Printed {
                     separate curve"
             ));
             return Some(printed);
+        }
+        if let Some(heading) = records.heading(self.counted).filter(|_| self.step.is_none()) {
+            return Some(Printed { labels: Labels::below(heading), ..Printed::for_metric(&self.metric) });
         }
         let batches = records.batches();
         (records.evaluates_within || !batches.is_empty()).then(|| Printed {

@@ -53,8 +53,10 @@ pub struct Records {
     /// How often lines named another epoch than the line before, and the last one.
     turn: usize,
     epoch: Option<f64>,
-    /// The last evaluation beside a batch, and its epoch.
-    evaluation: (f64, Vec<(String, f64)>),
+    /// The last evaluation beside or below a batch, and its epoch and batch.
+    evaluation: ([f64; 2], Vec<(String, f64)>),
+    /// The epoch and the batch of the last line about training.
+    trained: Option<[f64; 2]>,
 }
 
 impl Records {
@@ -111,6 +113,11 @@ impl Records {
         self.labels.several()
     }
 
+    /// The setting below whose values the lines are different runs, if no line names an epoch.
+    pub fn heading(&self, rows: f64) -> Option<String> {
+        if self.epochs.is_empty() { self.labels.tells_apart(rows) } else { None }
+    }
+
     /// Forms of lines that stand several times in each of several epochs and give the training loss: those of batches.
     pub fn batches(&self) -> HashSet<u64> {
         let of_training = |name: &str| matches!(names::meaning(name), Some((Target::Metric(0), _)));
@@ -124,18 +131,22 @@ impl Records {
         self.known.iter().filter(|(_, at)| is_batch(&self.forms[**at])).map(|(key, _)| *key).collect()
     }
 
-    /// Looks for a line of the same epoch and of another batch, with other numbers of both sets.
+    /// Looks for evaluations of the same epoch at different batches, in lines with both sets or below those of batches.
     fn evaluation(&mut self, line: &Line) {
         let of_validation = |name: &str| names_part(name).is_some_and(is_validation);
-        let plain = || line.pairs.iter().filter(|pair| is_metric(&pair.name) && !pair.running);
-        let has_both =
-            || plain().any(|pair| of_validation(&pair.name)) && plain().any(|pair| !of_validation(&pair.name));
-        let place = line.batch.or(line.step);
-        let Some(epoch) = line.epoch.filter(|_| place.is_some() && has_both()) else { return };
+        let metrics = || line.pairs.iter().filter(|pair| is_metric(&pair.name));
+        if metrics().any(|pair| !of_validation(&pair.name)) || line.alone {
+            self.trained = line.epoch.zip(line.batch.or(line.step)).map(|(epoch, batch)| [epoch, batch]);
+        }
+        let plain = || metrics().filter(|pair| !pair.running);
+        let is_bare = line.epoch.is_none() && !line.progress && !line.bar;
+        let has_both = || line.epoch.is_some() && plain().any(|pair| !of_validation(&pair.name));
+        let evaluates = (is_bare || has_both()) && plain().any(|pair| of_validation(&pair.name));
+        let Some(place) = self.trained.filter(|_| evaluates) else { return };
         let (before, known) = &self.evaluation;
         let changes = |(name, value): &(String, f64)| plain().any(|pair| pair.name == *name && pair.value != *value);
-        self.evaluates_within |= *before == epoch && known.iter().any(changes);
-        self.evaluation = (epoch, plain().map(|pair| (pair.name.clone(), pair.value)).collect());
+        self.evaluates_within |= before[0] == place[0] && before[1] != place[1] && known.iter().any(changes);
+        self.evaluation = (place, plain().map(|pair| (pair.name.clone(), pair.value)).collect());
     }
 
     /// Adds the lines of another part of the text.

@@ -1,6 +1,10 @@
 //! Lines that name optimizer steps: beside the epoch, before its end, or alone.
 
-use super::{Line, Printed, Row, is_metric, is_validation, names_part};
+use super::{Line, Place, Printed, Row, is_metric, is_validation, names_part};
+
+fn of_validation(name: &str) -> bool {
+    names_part(name).is_some_and(is_validation)
+}
 
 impl Printed {
     /// Takes lines that name the epoch and the step, validation among them, as rows of their own. Returns whether the line is
@@ -9,11 +13,10 @@ impl Printed {
         if line.epoch.is_none() || line.step.is_none() || line.bar || line.progress || !measures {
             return false;
         }
-        let of_validation = |name: &str| names_part(name).is_some_and(is_validation);
         let metrics = || line.pairs.iter().filter(|pair| is_metric(&pair.name));
         // Batches of the validation set are counted from their first.
-        let counts_batches = line.epoch == self.epoch && line.step < self.inner_step;
-        self.inner_step = line.step;
+        let counts_batches = line.epoch == self.epoch && line.step < self.inner.step;
+        self.inner = Place { epoch: line.epoch, step: line.step };
         if !self.is_by_step
             && !counts_batches
             && metrics().all(|pair| (of_validation(&pair.name) || self.by_batch) && !pair.running)
@@ -33,10 +36,22 @@ impl Printed {
         self.is_by_step
     }
 
+    /// Takes batches for steps, if evaluations stand between them: a line without an epoch is of the step above it.
+    pub(super) fn by_batch(&self, line: &mut Line) {
+        if !self.by_batch || line.bar {
+            return;
+        }
+        if line.epoch.is_some() {
+            line.step = line.step.or(line.batch);
+            line.progress &= line.step.is_none();
+        } else if !line.progress && line.pairs.iter().any(|pair| of_validation(&pair.name)) {
+            (line.epoch, line.step) = (self.inner.epoch, self.inner.step.or(line.step));
+        }
+    }
+
     /// A progress bar over the whole training that is printed with each evaluation counts steps: `50% 500/1000 | val_loss=0.4`.
     pub(super) fn bar_by_step(&self, line: &mut Line, redrawn: bool) {
-        let of_validation = |pair: &super::super::line::Pair| names_part(&pair.name).is_some_and(is_validation);
-        let evaluates = line.pairs.iter().any(|pair| is_metric(&pair.name) && of_validation(pair));
+        let evaluates = line.pairs.iter().any(|pair| is_metric(&pair.name) && of_validation(&pair.name));
         let has_epochs = line.epoch.or(self.epoch).is_some() || self.counted > 0.0 && self.step.is_none();
         let is_inside = line.batch.zip(line.of).is_some_and(|(done, of)| done < of || self.step.is_some());
         let measured = self.values.iter().any(|value| is_metric(&value.name));
@@ -57,6 +72,24 @@ impl Printed {
             self.epoch = None;
         }
         is_end && self.closes
+    }
+
+    /// Looks at the step of a line in a log without epochs. If it goes back, another run begins. A line without a metric may
+    /// be a remark on an earlier step, unless it names the first one: `Iteration 0, Testing net`.
+    pub(super) fn moves_on(&mut self, line: &Line, measures: bool) {
+        if self.epoch.is_some() || self.step.is_none() || line.step.is_none() {
+            return;
+        }
+        let goes_back = line.step < self.step && (measures || line.step <= self.first_step);
+        if goes_back && !line.bar && !self.closes {
+            self.fit += 1;
+            (self.step, self.first_step) = (line.step, line.step);
+            self.note("the step goes back, so the file has several runs; each is a curve of its own");
+        }
+        // `Iteration 500, Testing net`: what follows was measured there.
+        if !measures && line.step > self.step {
+            self.step = line.step;
+        }
     }
 
     /// Gives what was measured before the first step, such as the loss of the network as it was initialized.

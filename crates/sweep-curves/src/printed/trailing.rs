@@ -9,20 +9,35 @@ const ENDED: [&str; 9] =
 const UNTRAINED: [&str; 6] = ["initial", "before training", "untrained", "sanity", "baseline", "pretrained"];
 
 /// The beginnings of lines about a training run that has ended.
-const OVER: [&str; 6] = [
+const OVER: [&str; 9] = [
     "training complete",
     "training finished",
     "finished training",
     "training done",
     "early stopping at",
     "early stopping triggered",
+    "early stopping, best",
+    "did not meet early stopping",
+    "stopping. best iteration",
 ];
+/// The beginning of LightGBM's line about a training run that begins.
+const BEGINS: &str = "training until validation scores";
+
+/// Whether a line begins with one of these, after what is no letter.
+fn starts_with(text: &str, starts: &[&str]) -> bool {
+    let text = text.trim_start_matches(|letter: char| !letter.is_alphabetic());
+    let is_start = |start: &&str| text.get(..start.len()).is_some_and(|own| own.eq_ignore_ascii_case(start));
+    starts.iter().any(|start| is_start(start))
+}
 
 /// Whether a line says that a training run has ended.
 pub(super) fn ends_run(text: &str) -> bool {
-    let start =
-        text.trim_start_matches(|letter: char| !letter.is_alphabetic()).get(..30).unwrap_or(text).to_lowercase();
-    OVER.iter().any(|over| start.starts_with(over))
+    starts_with(text, &OVER)
+}
+
+/// Whether a line says that a training run begins.
+pub(super) fn begins_run(text: &str) -> bool {
+    starts_with(text, &[BEGINS])
 }
 
 /// Where values stand.

@@ -1,5 +1,9 @@
 //! Files that are no curve, or whose losses no rule can judge, by their names and words.
 
+use std::sync::LazyLock;
+
+use regex::Regex;
+
 use crate::Problem;
 use crate::names::{self, Target, meaning};
 
@@ -15,6 +19,11 @@ pub fn unjudgeable(names: &[&str]) -> Option<Problem> {
     let validated = names.iter().any(|name| matches!(meaning(name), Some((Target::Metric(4 | 5), _))));
     // `episode=7 return=1.5`.
     let has_returns = ["episode", "return"].iter().all(|name| names.contains(name));
+    // `Episode 100  Average Score: 12.5  Epsilon: 0.6`.
+    let has_returns = has_returns
+        || ["epsilon", "score"]
+            .iter()
+            .all(|word| names.iter().any(|name| names::words(name).iter().any(|own| own == word)));
     ((has_returns || names.iter().any(is_reward)) && !validated).then(rewarded)
 }
 
@@ -33,13 +42,30 @@ pub fn unjudgeable_text(text: &str) -> Option<Problem> {
     }
 }
 
+/// Lines of tuners about a trial: Keras Tuner, Optuna, FLAML, Hyperopt, TPOT, scikit-learn's searches, scikit-optimize,
+/// AutoGluon, and Ray Tune.
+static TRIAL: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"(?i)\btrial \d+.* (?:complete \[|finished with value|pruned|failed with)|",
+        r"\bcurrent learner \w|\bbest (?:estimator )?\w+'s (?:best )?error=|",
+        r"\d ?(?:trial/s|s/trial)\b|",
+        r"^generation \d+ - current best|",
+        r"^\[cv[ \d/;]*\].*\bscore=|",
+        r"^iteration no: \d|^function value obtained:|^current minimum:|",
+        r"^fitting model: |= validation score |",
+        r"\|\s*(?:terminated|running|pending)\s*\|",
+    ))
+    .expect("it is an expression")
+});
+
+/// Whether a line tells of a trial of a tuner.
+pub fn is_trial(line: &str) -> bool {
+    TRIAL.is_match(line.trim_start())
+}
+
 /// Whether a text lists the results of trials, as tuners print them.
 pub fn lists_trials(text: &str) -> bool {
-    let ends = |line: &str| {
-        let line = line.to_lowercase();
-        line.contains("trial ") && (line.contains(" complete [") || line.contains("finished with value"))
-    };
-    text.lines().filter(|line| ends(line)).count() > 1
+    text.split(['\n', '\r']).filter(|line| is_trial(line)).count() > 1
 }
 
 /// The problem with a list of trials.

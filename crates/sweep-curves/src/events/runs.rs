@@ -1,0 +1,165 @@
+//! Assigns event files to training runs. A process writes a file, a restarted process another one, and several processes
+//! or experiments may share a folder.
+
+use std::collections::BTreeMap;
+use std::sync::LazyLock;
+
+use regex::Regex;
+
+use super::{Scalar, read};
+use crate::gather::Gather;
+use crate::{Problem, Source};
+
+/// Maximum number of times that the steps of a file may go back.
+const MOST_RESTARTS: usize = 100;
+/// The host and the process in the name of a file.
+static PROCESS: LazyLock<Regex> =
+    LazyLock::new(|| Regex::new(r"\.tfevents\.\d+\.(.+\.\d+)\.\d+").expect("it is an expression"));
+
+/// The scalars of an event file, in file order.
+#[derive(Debug)]
+pub struct File {
+    /// The file's name, without folders.
+    name: String,
+    scalars: Vec<Scalar>,
+}
+
+impl File {
+    /// Reads a file.
+    pub fn new(source: &Source, bytes: &[u8]) -> Result<File, Problem> {
+        let mut scalars = read(bytes)?;
+        if let Some(prefix) = &source.prefix {
+            scalars.iter_mut().for_each(|scalar| scalar.name = format!("{prefix}/{}", scalar.name));
+        }
+        let name = source.name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
+        Ok(File { name, scalars })
+    }
+}
+
+/// The steps of one name.
+#[derive(Debug, Clone, Copy)]
+struct Span {
+    first: f64,
+    last: f64,
+    count: usize,
+}
+
+/// What one process wrote: a file, or the part of it up to a restart.
+#[derive(Debug)]
+struct Part<'a> {
+    file: &'a str,
+    scalars: &'a [Scalar],
+    spans: BTreeMap<&'a str, Span>,
+}
+
+impl<'a> Part<'a> {
+    fn new(file: &'a str, scalars: &'a [Scalar]) -> Part<'a> {
+        let mut spans: BTreeMap<&str, Span> = BTreeMap::new();
+        for Scalar { name, step, .. } in scalars {
+            let span = spans.entry(name).or_insert(Span { first: *step, last: *step, count: 0 });
+            *span = Span { first: span.first.min(*step), last: span.last.max(*step), count: span.count + 1 };
+        }
+        Part { file, scalars, spans }
+    }
+
+    fn start(&self) -> f64 {
+        self.scalars.first().map_or(0.0, |scalar| scalar.wall)
+    }
+
+    fn process(&self) -> Option<&'a str> {
+        PROCESS.captures(self.file).and_then(|found| found.get(1)).map(|found| found.as_str())
+    }
+
+    /// Whether it continues what another one wrote: it starts later, at a step that the other one had passed or reached.
+    /// A process that starts from the beginning logs its first value after at most one interval.
+    fn resumes(&self, other: &Part) -> bool {
+        let is_later = other.scalars.last().is_some_and(|last| last.wall <= self.start());
+        let shared = self.spans.iter().filter_map(|(name, span)| Some((span, other.spans.get(name)?)));
+        let longest = shared.max_by_key(|(span, _)| span.count);
+        is_later
+            && longest.is_some_and(|(own, before)| {
+                let interval = (own.last - own.first) / (own.count.max(2) - 1) as f64;
+                own.first > before.first && own.first > 1.5 * interval
+            })
+    }
+}
+
+/// The parts of a file. It has several if all its names go back to earlier steps at the same point.
+fn parts(file: &File) -> Vec<Part<'_>> {
+    let mut last: BTreeMap<&str, f64> = BTreeMap::new();
+    let mut restarts = Vec::new();
+    for (at, Scalar { name, step, .. }) in file.scalars.iter().enumerate() {
+        if last.insert(name, *step).is_some_and(|before| *step < before) {
+            restarts.push(at);
+            last.clear();
+            last.insert(name, *step);
+        }
+    }
+    let whole = || vec![Part::new(&file.name, &file.scalars)];
+    if restarts.len() > MOST_RESTARTS {
+        return whole();
+    }
+    let starts = [0].into_iter().chain(restarts.iter().copied());
+    let ends = restarts.iter().copied().chain([file.scalars.len()]);
+    let parts: Vec<Part> =
+        starts.zip(ends).map(|(start, end)| Part::new(&file.name, &file.scalars[start..end])).collect();
+    let goes_back = |pair: &[Part]| {
+        pair[1].spans.iter().all(|(name, span)| pair[0].spans.get(name).is_none_or(|before| span.first <= before.last))
+    };
+    if parts.windows(2).all(goes_back) { parts } else { whole() }
+}
+
+/// The parts of each run, by index. `parts` are in the order of their starts.
+fn runs(parts: &[Part]) -> Vec<Vec<usize>> {
+    let mut runs: Vec<Vec<usize>> = Vec::new();
+    for (at, part) in parts.iter().enumerate() {
+        let shares =
+            |run: &[usize]| run.iter().any(|one| part.spans.keys().any(|name| parts[*one].spans.contains_key(name)));
+        // Another writer of a run has other names.
+        let of_process =
+            |run: &[usize]| part.process().is_some() && run.iter().any(|one| parts[*one].process() == part.process());
+        let latest = runs.len().saturating_sub(1);
+        let beside = runs.iter().rposition(|run| of_process(run) && !shares(run));
+        let beside = beside.or_else(|| runs.last().is_some_and(|run| !shares(run)).then_some(latest));
+        let resumed = || runs.iter().rposition(|run| run.iter().rev().any(|one| part.resumes(&parts[*one])));
+        match beside.or_else(resumed) {
+            Some(run) => runs[run].push(at),
+            None => runs.push(vec![at]),
+        }
+    }
+    runs
+}
+
+/// Passes the scalars of each run to `gather`. Where a restarted process repeats steps, its values replace the earlier ones.
+pub fn gather(files: &[File], gather: &mut Gather) -> Result<(), Problem> {
+    let mut parts: Vec<Part> = files.iter().filter(|file| !file.scalars.is_empty()).flat_map(parts).collect();
+    parts.sort_by(|one, other| one.start().total_cmp(&other.start()));
+    let runs = runs(&parts);
+    if runs.len() > 1 {
+        gather.note("the event files have several runs or processes; each is a curve of its own");
+    }
+    for (number, run) in runs.iter().enumerate() {
+        let curve = match number {
+            0 if runs.len() == 1 => String::new(),
+            _ => format!("{} {}", parts[run[0]].file, number + 1),
+        };
+        let mut replaced = 0;
+        for (at, part) in run.iter().enumerate() {
+            let later = &run[at + 1..];
+            for scalar in parts[*part].scalars {
+                let mut starts = later.iter().filter_map(|one| parts[*one].spans.get(scalar.name.as_str()));
+                if starts.any(|span| span.first <= scalar.step) {
+                    replaced += 1;
+                } else {
+                    gather.row(&scalar.row(&curve))?;
+                }
+            }
+        }
+        if replaced > 0 {
+            gather.note(format!(
+                "the run was restarted at an earlier step; {replaced} values from before the restart were replaced"
+            ));
+        }
+    }
+    Ok(())
+}
