@@ -123,6 +123,19 @@ fn trials_of_tuners_are_no_epochs() {
 }
 
 #[test]
+fn rows_of_the_same_epoch_are_told_apart_by_the_column_in_which_they_differ() {
+    let rates: String = (1..4).map(|n| format!("{n},0.1,0.{n}\n{n},0.01,0.{n}5\n")).collect();
+    let expected = "0.1 - - -, 0.2 - - -, 0.3 - - -; 0.15 - - -, 0.25 - - -, 0.35 - - -";
+    assert_says(&format!("epoch,lr,loss\n{rates}"), expected, "differ by lr");
+    let sets: String = (1..4).map(|n| format!("{n},train,0.{n}\n{n},test,0.{n}5\n")).collect();
+    assert_says(
+        &format!("epoch,dataset,loss\n{sets}"),
+        "0.1 - 0.15 -, 0.2 - 0.25 -, 0.3 - 0.35 -",
+        "differ by dataset",
+    );
+}
+
+#[test]
 fn rows_of_results_are_no_epochs() {
     let pairs =
         "model,dataset,epochs,train_loss,test_acc\nA,x,50,0.3,0.8\nA,y,50,0.2,0.7\nB,x,50,0.4,0.6\nB,y,50,0.1,0.9\n";

@@ -9,6 +9,7 @@ use serde_json::{Map, Value};
 use super::gather::{Gather, with_part};
 use super::names::{Target, meaning, names_part, words};
 use super::rows::{Place, Row};
+use super::special::is_metric;
 use super::{Problem, doubts, python, table};
 
 /// Maximum file size in bytes. Parsed JSON takes about ten times its length in memory.
@@ -91,11 +92,22 @@ fn documents(text: &str) -> Result<Value, Problem> {
     })
 }
 
-/// What a script printed, as Kaggle keeps it: a list of pieces with the stream that they were written to.
+/// What a script printed, as Kaggle, Docker and loggers keep it: a list of texts with their streams, times or levels.
 fn output(value: &Value) -> Option<String> {
-    let pieces = value.as_array()?.iter();
-    let pieces = pieces.map(|piece| piece.get("stream_name").and_then(|_| piece.get("data")?.as_str()));
-    pieces.collect::<Option<String>>().filter(|text| !text.is_empty())
+    let rows = value.as_array()?;
+    let of_kaggle = rows.iter().map(|piece| piece.get("stream_name").and_then(|_| piece.get("data")?.as_str()));
+    if let Some(text) = of_kaggle.collect::<Option<String>>().filter(|text| !text.is_empty()) {
+        return Some(text);
+    }
+    let rows: Vec<&Map<String, Value>> = rows.iter().map(Value::as_object).collect::<Option<_>>()?;
+    if rows.iter().any(|row| row.keys().any(|key| is_metric(key))) {
+        return None;
+    }
+    let texts = |key: &str| -> Option<String> {
+        let lines = rows.iter().map(|row| Some(row.get(key)?.as_str()?.trim_end().to_owned() + "\n"));
+        lines.collect::<Option<String>>().filter(|text| !text.is_empty())
+    };
+    ["message", "msg", "log"].into_iter().find_map(texts)
 }
 
 /// The rows of a document.

@@ -4,6 +4,7 @@
 //! the name means a metric. A set that is named once (`val Loss: 0.8 Acc: 0.6`) applies to what follows it in the line,
 //! and so does a quantity (`LOSS train 0.5 valid 0.4`).
 
+mod known;
 mod leading;
 mod numbers;
 
@@ -92,19 +93,7 @@ impl<'a> Text<'a> {
 /// Reads a line. `part` is the set that earlier lines announced, and `metric` is a name that is also known.
 pub fn parse(text: &Text, part: Option<&'static str>, metric: &str) -> Line {
     let Text { raw: text, tokens } = text;
-    if let Some(precision) = average_precision(text) {
-        let pair = Pair { name: "val bbox_mAP".to_owned(), value: precision, running: false };
-        return Line { pairs: vec![pair], ..Line::default() };
-    }
-    if let Some(share) = correct_share(text) {
-        let pair = Pair { name: format!("{} accuracy", part.unwrap_or("val")), value: share, running: false };
-        return Line { pairs: vec![pair], ..Line::default() };
-    }
-    if let Some((step, score)) = score_at(text) {
-        let pair = Pair { name: "train loss".to_owned(), value: score, running: false };
-        return Line { step: Some(step), pairs: vec![pair], ..Line::default() };
-    }
-    if let Some(line) = darknet(text) {
+    if let Some(line) = known::line(text, part) {
         return line;
     }
     let mut parser = Parser { metric, part, ..Parser::default() };
@@ -128,14 +117,15 @@ pub fn parse(text: &Text, part: Option<&'static str>, metric: &str) -> Line {
     {
         line.pairs.extend(loose);
     }
-    line.total = total(tokens, line.bar);
+    let is_counted = counted.is_some() && matches!(tokens.first(), Some(Token::Fraction(..)));
+    line.total = total(tokens, line.bar).filter(|_| !is_counted);
     // Nobody validates after each batch: a line with a validation metric reports on an epoch.
     let of_validation = |pair: &Pair| names_part(&pair.name).is_some_and(names::is_validation);
     if line.pairs.iter().any(|pair| of_validation(pair) && !pair.running) && line.total.is_none() {
         line.epoch = line.epoch.or(counted);
         line.progress &= line.step.is_none();
     }
-    line.partial = is_partial(text);
+    line.partial = is_partial(text) && !is_counted;
     line.alone = line.epoch.is_some() && line.pairs.is_empty() && !parser.spoke;
     let letters = text.trim_matches(|letter: char| !letter.is_alphanumeric());
     let letters = letters.strip_prefix("Checking accuracy on ").unwrap_or(letters);
@@ -163,15 +153,6 @@ fn total(tokens: &[Token], bar: bool) -> Option<f64> {
     }
 }
 
-/// The mean average precision over all sizes, in the words of COCO's evaluation or of Darknet.
-fn average_precision(text: &str) -> Option<f64> {
-    if let Some(after) = text.trim().strip_prefix("mean average precision (mAP@") {
-        return after.split_once(" = ")?.1.split(',').next()?.trim().parse().ok();
-    }
-    let of_all = ["Average Precision", "IoU=0.50:0.95", "area=   all"].iter().all(|words| text.contains(words));
-    text.rsplit_once('=').filter(|_| of_all)?.1.trim().parse().ok().filter(|value| *value >= 0.0)
-}
-
 /// Whether a name only says that the number before has a mean: `epoch mean`, `avg`.
 fn is_mean(name: &str) -> bool {
     const MEANS: [&str; 5] = ["mean", "avg", "average", "running", "smoothed"];
@@ -180,35 +161,10 @@ fn is_mean(name: &str) -> bool {
     !words.is_empty() && words.iter().all(is_known) && words.iter().any(|word| MEANS.contains(&word.as_str()))
 }
 
-/// The accuracy in the words of Stanford's CS231n: `Got 119 / 1000 correct (11.90)`.
-fn correct_share(text: &str) -> Option<f64> {
-    let (right, rest) = text.trim().strip_prefix("Got ")?.split_once('/')?;
-    let (of, _) = rest.split_once(" correct")?;
-    Some(right.trim().parse::<f64>().ok()? / of.trim().parse::<f64>().ok().filter(|of| *of > 0.0)?)
-}
-
-/// The loss in the words of Deeplearning4j: `Score at iteration 100 is 1.39`.
-fn score_at(text: &str) -> Option<(f64, f64)> {
-    let (step, score) = text.trim().strip_prefix("Score at iteration ")?.split_once(" is ")?;
-    Some((step.parse().ok()?, score.trim().parse().ok()?))
-}
-
-/// A line of Darknet's. `2534: 1.43, 1.46 avg loss, 0.001 rate, …` has the loss of a step, and its mean. The lines about the
-/// layers of the network in between (`Region 94 Avg (IOU: 0.79), …`) say nothing about an epoch.
-fn darknet(text: &str) -> Option<Line> {
-    if text.contains("Region ") && ["Avg (IOU: ", "Avg IOU: "].iter().any(|start| text.contains(start)) {
-        return Some(Line::default());
-    }
-    let (step, rest) = text.trim().split_once(": ")?;
-    let step = step.parse::<u32>().ok()?;
-    let mut parts = rest.split(", ");
-    parts.next()?.trim().parse::<f64>().ok()?;
-    let value = |part: &str, ends: &[&str]| ends.iter().find_map(|end| part.strip_suffix(end)?.trim().parse().ok());
-    let mean = value(parts.next()?, &[" avg loss", " avg"])?;
-    let rate = value(parts.next()?, &[" rate"])?;
-    let pairs = [("train loss", mean), ("lr", rate)];
-    let pairs = pairs.map(|(name, value)| Pair { name: name.to_owned(), value, running: false });
-    Some(Line { step: Some(f64::from(step)), pairs: pairs.into(), ..Line::default() })
+/// Whether a word is the unit of the number before it.
+fn is_time_unit(word: &str, before: &Token) -> bool {
+    matches!(before, Token::Number { .. })
+        && ["s", "sec", "secs", "seconds", "ms", "min", "mins", "minutes"].contains(&word.to_ascii_lowercase().as_str())
 }
 
 /// Whether a progress bar is incomplete: `128/44100 [>....]`, or with an estimate of the remaining time.
@@ -260,6 +216,8 @@ impl<'a> Parser<'a> {
     fn token(&mut self, tokens: &[Token<'a>], at: usize) -> usize {
         let next = tokens.get(at + 1);
         match tokens[at] {
+            // `12.3 sec(s) Train Acc: 0.5`.
+            Token::Word(word) if self.phrase.is_empty() && at > 0 && is_time_unit(word, &tokens[at - 1]) => {}
             Token::Word(word) => self.word(word),
             Token::Mark('(') if let Some(length) = self.remark(&tokens[at + 1..]) => return length + 2,
             Token::Mark(mark) => self.mark(mark, next),

@@ -259,7 +259,7 @@ fn what_does_not_fit_a_table_is_said() {
         assert!(notes.iter().any(|said| said.contains(note)), "{note} is not in {notes:?}\n{text}");
     };
     let domains = rows(&["sketch", "photo"], |n, set| format!("{n},{set},0.{n},1.{n}\n"));
-    said(&format!("epoch,domain,loss,val_loss\n{domains}"), "rows with different values of domain");
+    said(&format!("epoch,domain,loss,val_loss\n{domains}"), "differ by domain, by which they were separated");
     let objects = rows(&["a", "b"], |n, task| format!("{{\"epoch\": {n}, \"task\": \"{task}\", \"loss\": 0.{n}}}\n"));
     said(&objects, "rows with different values of task");
     let single = rows(&["improved"], |n, text| format!("{n},{text},0.{n},1.{n}\n"));

@@ -23,18 +23,7 @@ const WANDB_SEPARATOR: &str = " - ";
 const NAMES: [&str; 8] = ["metric", "name", "tag", "key", "variable", "measure", "metricname", "metric_name"];
 const VALUES: [&str; 3] = ["value", "metricvalue", "metric_value"];
 /// Columns that differ between trainings, and not between the epochs of one.
-const SETTINGS: [&str; 10] = [
-    "batch_size",
-    "weight_decay",
-    "n_estimators",
-    "n_samples",
-    "num_samples",
-    "train_size",
-    "dataset_size",
-    "n_train",
-    "c",
-    "k",
-];
+const SETTINGS: [&str; 7] = ["batch_size", "weight_decay", "num_samples", "train_size", "dataset_size", "c", "k"];
 /// Words in the names of such columns.
 const SETTING_WORDS: [&str; 12] = [
     "optimizer",
@@ -60,6 +49,7 @@ pub fn is_setting(name: &str) -> bool {
     let name = name.to_lowercase().replace([' ', '-'], "_");
     SETTINGS.contains(&name.as_str())
         || name.starts_with("param")
+        || name.starts_with("n_") && meaning(&name).is_none()
         || !is_measure(&name) && words(&name).iter().any(|word| SETTING_WORDS.contains(&word.as_str()))
 }
 
@@ -142,6 +132,9 @@ pub fn read(bytes: &[u8], file: &str, choices: &[Choice], gather: &mut Gather) -
         && let Some(problem) = table.comparison(&records)
     {
         return Err(problem);
+    }
+    if let Some(at) = table.told_apart {
+        gather.note(format!("rows of the same epoch differ by {}, by which they were separated", header[at]));
     }
     if table.epoch.is_none() && table.step.is_none() {
         gather.note("no column counts epochs or steps, so rows were counted");
@@ -235,6 +228,24 @@ fn is_name(row: &csv::ByteRecord, at: usize) -> bool {
     row.get(at).is_some_and(|field| text_only(field) && !field.first().is_some_and(u8::is_ascii_digit))
 }
 
+/// Whether rows of the same epoch differ by a column of texts, or of settings, whose values recur.
+fn tells_apart(records: &[csv::ByteRecord], names: &[String], epoch: usize, at: usize) -> bool {
+    let is_rate = || matches!(meaning(&names[at]), Some((Target::LearningRate, _)));
+    let names_metrics = NAMES.contains(&names[at].to_lowercase().as_str());
+    if at == epoch
+        || names_metrics
+        || !is_setting(&names[at]) && !is_rate() && !records.iter().all(|row| is_name(row, at))
+    {
+        return false;
+    }
+    let distinct = |columns: &[usize]| {
+        let rows = records.iter().map(|row| columns.iter().map(|at| row.get(*at)).collect::<Vec<_>>());
+        rows.collect::<HashSet<_>>().len()
+    };
+    let (epochs, values) = (distinct(&[epoch]), distinct(&[at]));
+    values > 1 && 2 * values <= records.len() && epochs < records.len() && distinct(&[epoch, at]) == records.len()
+}
+
 /// The columns of a table by what they mean.
 struct Table<'a> {
     names: &'a [String],
@@ -243,6 +254,8 @@ struct Table<'a> {
     split: Option<usize>,
     /// Columns whose texts together are the name of a curve.
     curves: Vec<usize>,
+    /// The one among them, or of the sets, whose name does not say so.
+    told_apart: Option<usize>,
     /// A column with the names of metrics, and the one with their values.
     long: Option<(usize, usize)>,
     decimal_commas: bool,
@@ -288,6 +301,14 @@ impl<'a> Table<'a> {
             split = Some(at);
             curves.retain(|other| *other != at);
         }
+        let told_apart = match curves.is_empty() && split.is_none() && choices.is_empty() {
+            true => epoch.and_then(|epoch| (0..names.len()).find(|at| tells_apart(records, names, epoch, *at))),
+            false => None,
+        };
+        match told_apart {
+            Some(at) if names_sets(&at) => split = Some(at),
+            at => curves.extend(at),
+        }
         let is_name = |name: &str| NAMES.contains(&name.to_lowercase().as_str());
         let with_text =
             |at: &usize| is_name(&names[*at]) && records.iter().take(3).all(|row| row.get(*at).is_some_and(text_only));
@@ -299,7 +320,7 @@ impl<'a> Table<'a> {
             Some((run.to_owned(), metric))
         };
         let runs = names.iter().map(|name| of_wandb(name).or_else(|| run_of(name))).collect();
-        Ok(Table { names, epoch, step, split, curves, long, decimal_commas, runs })
+        Ok(Table { names, epoch, step, split, curves, told_apart, long, decimal_commas, runs })
     }
 
     /// The problem of a table whose rows are trainings of their own: each has another name, or other settings. Or they are

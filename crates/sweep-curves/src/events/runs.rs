@@ -1,7 +1,7 @@
 //! Assigns event files to training runs. A process writes a file, a restarted process another one, and several processes
 //! or experiments may share a folder.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -50,6 +50,8 @@ struct Part<'a> {
     file: &'a str,
     scalars: &'a [Scalar],
     spans: BTreeMap<&'a str, Span>,
+    /// Names whose steps go back where those of others do not.
+    restarting: BTreeSet<&'a str>,
 }
 
 impl<'a> Part<'a> {
@@ -59,7 +61,7 @@ impl<'a> Part<'a> {
             let span = spans.entry(name).or_insert(Span { first: *step, last: *step, count: 0 });
             *span = Span { first: span.first.min(*step), last: span.last.max(*step), count: span.count + 1 };
         }
-        Part { file, scalars, spans }
+        Part { file, scalars, spans, restarting: BTreeSet::new() }
     }
 
     fn start(&self) -> f64 {
@@ -87,15 +89,20 @@ impl<'a> Part<'a> {
 /// The parts of a file. It has several if all its names go back to earlier steps at the same point.
 fn parts(file: &File) -> Vec<Part<'_>> {
     let mut last: BTreeMap<&str, f64> = BTreeMap::new();
-    let mut restarts = Vec::new();
+    let (mut restarts, mut restarting) = (Vec::new(), BTreeSet::new());
     for (at, Scalar { name, step, .. }) in file.scalars.iter().enumerate() {
         if last.insert(name, *step).is_some_and(|before| *step < before) {
             restarts.push(at);
+            restarting.insert(name.as_str());
             last.clear();
             last.insert(name, *step);
         }
     }
-    let whole = || vec![Part::new(&file.name, &file.scalars)];
+    let whole = || {
+        let mut part = Part::new(&file.name, &file.scalars);
+        part.restarting = if restarting.len() < part.spans.len() { restarting.clone() } else { BTreeSet::new() };
+        vec![part]
+    };
     if restarts.len() > MOST_RESTARTS {
         return whole();
     }
@@ -143,10 +150,14 @@ pub fn gather(files: &[File], gather: &mut Gather) -> Result<(), Problem> {
             0 if runs.len() == 1 => String::new(),
             _ => format!("{} {}", parts[run[0]].file, number + 1),
         };
+        let restarting = run.iter().flat_map(|part| &parts[*part].restarting);
+        restarting
+            .for_each(|name| gather.note(format!("the steps of {name} go back again and again, so it was left out")));
         let mut replaced = 0;
         for (at, part) in run.iter().enumerate() {
             let later = &run[at + 1..];
-            for scalar in parts[*part].scalars {
+            let is_used = |scalar: &&Scalar| !parts[*part].restarting.contains(scalar.name.as_str());
+            for scalar in parts[*part].scalars.iter().filter(is_used) {
                 let mut starts = later.iter().filter_map(|one| parts[*one].spans.get(scalar.name.as_str()));
                 if starts.any(|span| span.first <= scalar.step) {
                     replaced += 1;

@@ -41,6 +41,16 @@ impl<'a> Parser<'a> {
                 (self.counted, self.line.progress) = (Some(*number), true);
                 4
             }
+            // `[ Train | 001/080 ] loss = 0.5`.
+            [Mark('['), Word(part), Mark('|'), Fraction(epoch, epochs), Mark(']'), ..] if is_part(part).is_some() => {
+                self.part = is_part(part);
+                self.of_bar(*epoch, *epochs, 5)
+            }
+            // `3/10 train_loss=0.5 val_loss=0.6`.
+            [Fraction(number, _), Word(_), Mark('=' | ':'), ..] if !self.line.bar => {
+                (self.counted, self.line.progress) = (Some(*number), true);
+                1
+            }
             // Catalyst: `1/12 * Epoch 1 (train): …`.
             [Fraction(epoch, _), Mark('*'), Word(word), ..] if EPOCH.contains(&word.to_ascii_lowercase().as_str()) => {
                 (self.line.epoch, self.named) = (Some(*epoch), true);
@@ -76,7 +86,7 @@ impl<'a> Parser<'a> {
         }
     }
 
-    /// Takes the epoch of a progress bar. Returns the pieces it took.
+    /// Takes an epoch of several. Returns the pieces it took.
     fn of_bar(&mut self, epoch: f64, epochs: f64, pieces: usize) -> usize {
         (self.line.epoch, self.line.epochs, self.named) = (Some(epoch), Some(epochs), true);
         pieces

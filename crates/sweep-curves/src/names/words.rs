@@ -115,6 +115,13 @@ pub fn split(name: &str) -> Vec<String> {
             words.splice(at..at + of.len(), [short.to_owned()]);
         }
     }
+    // LightGBM's mean over the folds of a cross-validation.
+    if let Some(at) = words.windows(2).position(|pair| pair == ["cv", "agg"]) {
+        words.drain(at..at + 2);
+        let names_set =
+            words.iter().any(|word| TRAINING.contains(&word.as_str()) || VALIDATION.contains(&word.as_str()));
+        words.splice(at..at, (!names_set).then(|| "val".to_owned()));
+    }
     words
 }
 

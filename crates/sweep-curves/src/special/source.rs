@@ -15,10 +15,10 @@ const QUOTED: usize = 60;
 /// Lines that only a program has: imports, definitions, and loops of Python, C++, Java, JavaScript, Julia, and R.
 static CODE: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
-        r"^\s*(?:from [\w.]+ import |import [\w.]+(?: as \w+)?\s*(?:[;#].*)?$|(?:async )?def \w+\(|class \w+\s*(?:\(.*\))?:|",
-        r"if __name__ ==|(?:for|while|if|with) .+:\s*$|#include\s*[<\x22]|using [\w:. ]+;?$|(?:local )?function\b.*\(|",
-        r"(?:async |export )+function\b|(?:const|let|var) [\w{}, ]+=|library\(\w+\)|\w+ <- \S|public (?:static |class )|",
-        r"package [\w.]+;|int main\()",
+        r"^\s*(?:from [\w.]+ import |import [\w.]+(?: as \w+)?\s*(?:[;#].*)?$|(?:async )?def \w+\(|",
+        r"class \w+\s*(?:\(.*\))?:\s*$|if __name__ ==|for [\w, ]+ in .+:\s*$|(?:while|if|with) .*[(=<>.\[].*:\s*$|",
+        r"#include\s*[<\x22]|using [\w:. ]+;?$|(?:local )?function\b.*\(|(?:async |export )+function\b|",
+        r"(?:const|let|var) [\w{}, ]+=|library\(\w+\)|\w+ <- \S|public (?:static |class )|package [\w.]+;|int main\()",
     ))
     .expect("it is an expression")
 });

@@ -1,0 +1,55 @@
+//! Lines of tools whose numbers stand in sentences of their own.
+
+use super::{Line, Pair};
+
+/// Reads a line of one of these tools. `part` is the set that earlier lines announced.
+pub(super) fn line(text: &str, part: Option<&'static str>) -> Option<Line> {
+    if let Some(line) = darknet(text) {
+        return Some(line);
+    }
+    let found = average_precision(text).map(|value| (None, "val bbox_mAP".to_owned(), value));
+    let found = found.or_else(|| Some((None, format!("{} accuracy", part.unwrap_or("val")), correct_share(text)?)));
+    let found = found.or_else(|| score_at(text).map(|(step, value)| (Some(step), "train loss".to_owned(), value)));
+    let (step, name, value) = found?;
+    Some(Line { step, pairs: vec![Pair { name, value, running: false }], ..Line::default() })
+}
+
+/// The mean average precision over all sizes, in the words of COCO's evaluation or of Darknet.
+fn average_precision(text: &str) -> Option<f64> {
+    if let Some(after) = text.trim().strip_prefix("mean average precision (mAP@") {
+        return after.split_once(" = ")?.1.split(',').next()?.trim().parse().ok();
+    }
+    let of_all = ["Average Precision", "IoU=0.50:0.95", "area=   all"].iter().all(|words| text.contains(words));
+    text.rsplit_once('=').filter(|_| of_all)?.1.trim().parse().ok().filter(|value| *value >= 0.0)
+}
+
+/// The accuracy in the words of Stanford's CS231n: `Got 119 / 1000 correct (11.90)`.
+fn correct_share(text: &str) -> Option<f64> {
+    let (right, rest) = text.trim().strip_prefix("Got ")?.split_once('/')?;
+    let (of, _) = rest.split_once(" correct")?;
+    Some(right.trim().parse::<f64>().ok()? / of.trim().parse::<f64>().ok().filter(|of| *of > 0.0)?)
+}
+
+/// The loss in the words of Deeplearning4j: `Score at iteration 100 is 1.39`.
+fn score_at(text: &str) -> Option<(f64, f64)> {
+    let (step, score) = text.trim().strip_prefix("Score at iteration ")?.split_once(" is ")?;
+    Some((step.parse().ok()?, score.trim().parse().ok()?))
+}
+
+/// A line of Darknet's. `2534: 1.43, 1.46 avg loss, 0.001 rate, …` has the loss of a step, and its mean. The lines about the
+/// layers of the network in between (`Region 94 Avg (IOU: 0.79), …`) say nothing about an epoch.
+fn darknet(text: &str) -> Option<Line> {
+    if text.contains("Region ") && ["Avg (IOU: ", "Avg IOU: "].iter().any(|start| text.contains(start)) {
+        return Some(Line::default());
+    }
+    let (step, rest) = text.trim().split_once(": ")?;
+    let step = step.parse::<u32>().ok()?;
+    let mut parts = rest.split(", ");
+    parts.next()?.trim().parse::<f64>().ok()?;
+    let value = |part: &str, ends: &[&str]| ends.iter().find_map(|end| part.strip_suffix(end)?.trim().parse().ok());
+    let mean = value(parts.next()?, &[" avg loss", " avg"])?;
+    let rate = value(parts.next()?, &[" rate"])?;
+    let pairs = [("train loss", mean), ("lr", rate)];
+    let pairs = pairs.map(|(name, value)| Pair { name: name.to_owned(), value, running: false });
+    Some(Line { step: Some(f64::from(step)), pairs: pairs.into(), ..Line::default() })
+}
