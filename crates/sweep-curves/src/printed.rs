@@ -291,11 +291,7 @@ impl Printed {
         if let Some(last) = line.pairs.iter().rfind(|pair| is_metric(&pair.name)) {
             self.last_part = names_part(&last.name);
         }
-        // LightGBM and XGBoost repeat the best round below this.
-        let repeats =
-            ["best iteration is:", "best iteration:"].iter().any(|end| raw.trim_end().to_lowercase().ends_with(end));
-        let is_repeated = std::mem::replace(&mut self.repeats_next, repeats);
-        if is_repeated {
+        if std::mem::replace(&mut self.repeats_next, trailing::repeats_best(raw)) {
             return;
         }
         // `{'loss': 0.5, 'epoch': 1.5}`: a row of its own.

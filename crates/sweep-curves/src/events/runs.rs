@@ -2,9 +2,6 @@
 //! or experiments may share a folder.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::LazyLock;
-
-use regex::Regex;
 
 use super::{Scalar, read};
 use crate::gather::Gather;
@@ -12,9 +9,6 @@ use crate::{Problem, Source};
 
 /// Maximum number of times that the steps of a file may go back.
 const MOST_RESTARTS: usize = 100;
-/// The host and the process in the name of a file.
-static PROCESS: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"\.tfevents\.\d+\.(.+\.\d+)\.\d+").expect("it is an expression"));
 
 /// The scalars of an event file, in file order.
 #[derive(Debug)]
@@ -68,10 +62,6 @@ impl<'a> Part<'a> {
         self.scalars.first().map_or(0.0, |scalar| scalar.wall)
     }
 
-    fn process(&self) -> Option<&'a str> {
-        PROCESS.captures(self.file).and_then(|found| found.get(1)).map(|found| found.as_str())
-    }
-
     /// Whether it continues what another one wrote: it starts later, at a step that the other one had passed or reached.
     /// A process that starts from the beginning logs its first value after at most one interval.
     fn resumes(&self, other: &Part) -> bool {
@@ -123,11 +113,7 @@ fn runs(parts: &[Part]) -> Vec<Vec<usize>> {
         let shares =
             |run: &[usize]| run.iter().any(|one| part.spans.keys().any(|name| parts[*one].spans.contains_key(name)));
         // Another writer of a run has other names.
-        let of_process =
-            |run: &[usize]| part.process().is_some() && run.iter().any(|one| parts[*one].process() == part.process());
-        let latest = runs.len().saturating_sub(1);
-        let beside = runs.iter().rposition(|run| of_process(run) && !shares(run));
-        let beside = beside.or_else(|| runs.last().is_some_and(|run| !shares(run)).then_some(latest));
+        let beside = runs.last().is_some_and(|run| !shares(run)).then(|| runs.len() - 1);
         let resumed = || runs.iter().rposition(|run| run.iter().rev().any(|one| part.resumes(&parts[*one])));
         match beside.or_else(resumed) {
             Some(run) => runs[run].push(at),

@@ -33,24 +33,17 @@ impl<'a> Parser<'a> {
                 6
             }
             [Mark('['), Fraction(number, _), Mark(']'), ..] | [Mark('('), Fraction(number, _), Mark(')'), ..] => {
-                (self.counted, self.line.progress) = (Some(*number), true);
-                3
+                self.of_count(*number, 3)
             }
             // `[  1/100] train_loss: 0.5 valid_loss: 0.6`.
-            [Mark('['), Mark('\t'), Fraction(number, _), Mark(']'), ..] => {
-                (self.counted, self.line.progress) = (Some(*number), true);
-                4
-            }
+            [Mark('['), Mark('\t'), Fraction(number, _), Mark(']'), ..] => self.of_count(*number, 4),
             // `[ Train | 001/080 ] loss = 0.5`.
             [Mark('['), Word(part), Mark('|'), Fraction(epoch, epochs), Mark(']'), ..] if is_part(part).is_some() => {
                 self.part = is_part(part);
                 self.of_bar(*epoch, *epochs, 5)
             }
             // `3/10 train_loss=0.5 val_loss=0.6`.
-            [Fraction(number, _), Word(_), Mark('=' | ':'), ..] if !self.line.bar => {
-                (self.counted, self.line.progress) = (Some(*number), true);
-                1
-            }
+            [Fraction(number, _), Word(_), Mark('=' | ':'), ..] if !self.line.bar => self.of_count(*number, 1),
             // Catalyst: `1/12 * Epoch 1 (train): …`.
             [Fraction(epoch, _), Mark('*'), Word(word), ..] if EPOCH.contains(&word.to_ascii_lowercase().as_str()) => {
                 (self.line.epoch, self.named) = (Some(*epoch), true);
@@ -84,6 +77,12 @@ impl<'a> Parser<'a> {
             }
             _ => 0,
         }
+    }
+
+    /// Takes a number that counts epochs or batches. Returns the pieces it took.
+    fn of_count(&mut self, number: f64, pieces: usize) -> usize {
+        (self.counted, self.line.progress) = (Some(number), true);
+        pieces
     }
 
     /// Takes an epoch of several. Returns the pieces it took.

@@ -26,8 +26,7 @@ const BEGINS: &str = "training until validation scores";
 /// Whether a line begins with one of these, after what is no letter.
 fn starts_with(text: &str, starts: &[&str]) -> bool {
     let text = text.trim_start_matches(|letter: char| !letter.is_alphabetic());
-    let is_start = |start: &&str| text.get(..start.len()).is_some_and(|own| own.eq_ignore_ascii_case(start));
-    starts.iter().any(|start| is_start(start))
+    starts.iter().any(|start| text.get(..start.len()).is_some_and(|own| own.eq_ignore_ascii_case(start)))
 }
 
 /// Whether a line says that a training run has ended.
@@ -38,6 +37,12 @@ pub(super) fn ends_run(text: &str) -> bool {
 /// Whether a line says that a training run begins.
 pub(super) fn begins_run(text: &str) -> bool {
     starts_with(text, &[BEGINS])
+}
+
+/// Whether LightGBM or XGBoost repeat the best round below a line.
+pub(super) fn repeats_best(text: &str) -> bool {
+    let text = text.trim_end().to_lowercase();
+    text.ends_with("best iteration is:") || text.ends_with("best iteration:")
 }
 
 /// Where values stand.

@@ -29,25 +29,36 @@ static LIKELY: LazyLock<Regex> = LazyLock::new(|| {
 /// What comments begin with.
 const COMMENTS: [&str; 6] = ["#", "//", "--", "%", "/*", "* "];
 
-/// The problem of a text that is the source of a program: it has code, and no line below its last line of code gives a
-/// metric, except in comments. A log that begins with the source of its program has such lines.
-pub fn of_program(text: &str) -> Option<Problem> {
-    let (mut code, mut first, mut measures_after) = (0, None, false);
+/// The lines of a text with their numbers, except those of fenced code in Markdown, and those that a traceback quotes.
+fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let (mut is_fenced, mut is_quoted) = (false, false);
-    for (number, line) in (1..).zip(text.lines()) {
+    (1..).zip(text.lines()).filter(move |(_, line)| {
         is_fenced ^= line.trim_start().starts_with("```");
-        // A traceback quotes the line below the place.
-        if std::mem::replace(&mut is_quoted, line.trim_start().starts_with("File \"")) || is_fenced {
-            continue;
-        }
-        if CODE.is_match(line) || code >= FEW && LIKELY.is_match(line) {
-            first = first.or(Some((number, line)));
+        !std::mem::replace(&mut is_quoted, line.trim_start().starts_with("File \"")) && !is_fenced
+    })
+}
+
+/// The problem of a text that is the source of a program: it has code, and no line below its last line of code gives a
+/// metric, except in comments. A log that begins with the source of its program has such lines, and one that quotes code
+/// has more lines with metrics than with code.
+pub fn of_program(text: &str) -> Option<Problem> {
+    let is_code = |line: &str| CODE.is_match(line);
+    let (number, line) = lines(text).find(|(_, line)| is_code(line))?;
+    if lines(text).filter(|(_, line)| is_code(line)).count() < FEW {
+        return None;
+    }
+    let (mut code, mut measures, mut measures_after) = (0, 0, false);
+    for (_, line) in lines(text) {
+        if is_code(line) || LIKELY.is_match(line) {
             (code, measures_after) = (code + 1, false);
-        } else if code >= FEW && !measures_after && !COMMENTS.iter().any(|mark| line.trim_start().starts_with(mark)) {
-            measures_after = parse(&Text::of(line), None, "").pairs.iter().any(|pair| is_metric(&pair.name));
+        } else if !COMMENTS.iter().any(|mark| line.trim_start().starts_with(mark)) {
+            let measured = parse(&Text::of(line), None, "").pairs.iter().any(|pair| is_metric(&pair.name));
+            (measures, measures_after) = (measures + usize::from(measured), measures_after || measured);
         }
     }
-    let (number, line) = first.filter(|_| code >= FEW && !measures_after)?;
+    if measures_after || measures > code {
+        return None;
+    }
     let line: String = line.trim().chars().take(QUOTED).collect();
     let what = format!(
         "it is the source of a program and not what the program printed (line {number}: {line:?}), so the numbers in it \
