@@ -96,6 +96,12 @@ fn sources_of_programs_are_no_logs_and_a_log_below_a_source_is() {
     let comments: String = log.lines().map(|line| format!("# {line}\n")).collect();
     assert!(refusal(&format!("{code}\n{comments}")).contains("source of a program"));
     assert_reads(&format!("{code}\n{log}"), "0.1 - - -, 0.2 - - -, 0.3 - - -");
+    let documented = format!("\"\"\"\n{}\"\"\"\nfrom keras import Model\nimport os\n", log.repeat(3));
+    assert!(refusal(&documented).contains("source of a program"));
+    let named = |name: &str| Source { name: name.into(), prefix: None, bytes: log.clone().into() };
+    let problem = read(&[named("train.py")], None, &[]).expect_err("it is a source");
+    assert!(problem.what.contains("it is a source file"), "{problem}");
+    assert!(read(&[named("train.txt")], None, &[]).is_ok());
     let source = Source { name: "file".into(), prefix: None, bytes: text.into() };
     assert_eq!(read(&[source], Some(Format::Log), &[]).expect("it is forced").curves[0].epochs.len(), 3);
 }
@@ -144,6 +150,9 @@ fn rows_of_results_are_no_epochs() {
     assert!(refusal(rates).contains("another learning_rate"), "{}", refusal(rates));
     let rows: String = (1..4).map(|n| format!("{{\"hidden\": {n}, \"val_loss\": 0.{n}}}\n")).collect();
     assert!(refusal(&rows).contains("another hidden"), "{}", refusal(&rows));
+    let numbered =
+        "| # | Model | Train acc | Val acc |\n|---|---|---|---|\n| 1 | A | 0.5 | 0.6 |\n| 2 | B | 0.7 | 0.8 |\n";
+    assert!(refusal(numbered).contains("no learning curve was found"), "{}", refusal(numbered));
     let printed =
         "ResNet: accuracy = 0.8, loss = 0.4\nVGG: accuracy = 0.7, loss = 0.5\nMLP: accuracy = 0.6, loss = 0.6\n";
     assert!(refusal(printed).contains("results of several training runs"), "{}", refusal(printed));

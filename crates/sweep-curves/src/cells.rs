@@ -174,8 +174,16 @@ impl Columns {
         }
         let begins = number(cells.first()?, false).is_some();
         let has_place = place.epoch.is_some() || place.step.is_some();
-        ((begins || has_place) && !values.is_empty()).then_some((place, values))
+        // A row that names what it is about and not where it belongs is a result.
+        let is_named = !has_place && self.names.iter().zip(&cells).any(|(name, cell)| is_label(name, cell));
+        ((begins || has_place) && !values.is_empty() && !is_named).then_some((place, values))
     }
+}
+
+/// Whether a cell is a text in a column that is no metric.
+fn is_label(name: &str, cell: &str) -> bool {
+    let starts = cell.trim_matches(|letter| "*_`[]()'\" ".contains(letter)).starts_with(char::is_alphabetic);
+    quantity(name).is_none() && starts && !is_empty(cell) && number(cell, false).is_none()
 }
 
 /// Whether a cell says that nothing was measured.

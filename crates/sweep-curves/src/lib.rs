@@ -164,7 +164,7 @@ pub fn read(sources: &[Source], format: Option<Format>, choices: &[Choice]) -> R
 fn detected(source: &Source, bytes: &[u8]) -> Result<Format, Problem> {
     let found = Format::of(bytes).ok_or_else(|| Problem::unrecognized(&source.name, bytes))?;
     match found {
-        Format::Log | Format::Table => special::of_program(&String::from_utf8_lossy(bytes)),
+        Format::Log | Format::Table => special::of_program(&source.name, &String::from_utf8_lossy(bytes)),
         _ => None,
     }
     .map_or(Ok(found), |problem| Err(problem.within(&source.name)))

@@ -10,6 +10,11 @@ use crate::line::{Text, parse};
 
 /// Number of lines of code from which on a text is a source. Logs may quote one.
 const FEW: usize = 2;
+/// Ends of the names of source and configuration files.
+const ENDS: [&str; 21] = [
+    "py", "r", "jl", "m", "lua", "sh", "c", "cc", "cpp", "h", "cu", "java", "js", "ts", "go", "rs", "swift", "yaml",
+    "yml", "toml", "ini",
+];
 /// Number of characters of a line that is quoted.
 const QUOTED: usize = 60;
 /// Lines that only a program has: imports, definitions, and loops of Python, C++, Java, JavaScript, Julia, and R.
@@ -29,20 +34,26 @@ static LIKELY: LazyLock<Regex> = LazyLock::new(|| {
 /// What comments begin with.
 const COMMENTS: [&str; 6] = ["#", "//", "--", "%", "/*", "* "];
 
-/// The lines of a text with their numbers, except those of fenced code in Markdown, and those that a traceback quotes.
+/// The lines of a text with their numbers, except those of fenced code in Markdown, those of Python's documentation, and
+/// those that a traceback quotes.
 fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     let (mut is_fenced, mut is_quoted) = (false, false);
     (1..).zip(text.lines()).filter(move |(_, line)| {
-        is_fenced ^= line.trim_start().starts_with("```");
-        !std::mem::replace(&mut is_quoted, line.trim_start().starts_with("File \"")) && !is_fenced
+        let is_fence = line.trim_start().starts_with("```") || line.matches("\"\"\"").count() == 1;
+        is_fenced ^= is_fence;
+        !std::mem::replace(&mut is_quoted, line.trim_start().starts_with("File \"")) && !is_fenced && !is_fence
     })
 }
 
 /// The problem of a text that is the source of a program: it has code, and no line below its last line of code gives a
 /// metric, except in comments. A log that begins with the source of its program has such lines, and one that quotes code
 /// has more lines with metrics than with code.
-pub fn of_program(text: &str) -> Option<Problem> {
+pub fn of_program(name: &str, text: &str) -> Option<Problem> {
     let is_code = |line: &str| CODE.is_match(line);
+    if let Some((_, end)) = name.rsplit_once('.').filter(|(_, end)| ENDS.contains(&end.to_ascii_lowercase().as_str())) {
+        let (number, line) = (1..).zip(text.lines()).find(|(_, line)| !line.trim().is_empty())?;
+        return Some(problem(&format!("it is a source file, as .{end} in its name says"), number, line));
+    }
     let (number, line) = lines(text).find(|(_, line)| is_code(line))?;
     if lines(text).filter(|(_, line)| is_code(line)).count() < FEW {
         return None;
@@ -56,13 +67,12 @@ pub fn of_program(text: &str) -> Option<Problem> {
             (measures, measures_after) = (measures + usize::from(measured), measures_after || measured);
         }
     }
-    if measures_after || measures > code {
-        return None;
-    }
+    let is_log = measures_after || measures > code;
+    (!is_log).then(|| problem("it is the source of a program and not what the program printed", number, line))
+}
+
+fn problem(what: &str, number: usize, line: &str) -> Problem {
     let line: String = line.trim().chars().take(QUOTED).collect();
-    let what = format!(
-        "it is the source of a program and not what the program printed (line {number}: {line:?}), so the numbers in it \
-         are no curve"
-    );
-    Some(Problem::new(what).hint("give the output of the program; to read the file anyway, use --format log"))
+    Problem::new(format!("{what} (line {number}: {line:?}), so the numbers in it are no curve"))
+        .hint("give the output of the program; to read the file anyway, use --format log")
 }
