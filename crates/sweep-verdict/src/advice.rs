@@ -11,6 +11,8 @@ use sweep_core::recipe::Source;
 pub enum Advice {
     /// Hold out data for validation.
     HoldOut,
+    /// Measure the same metric on training data.
+    MeasureTraining,
     /// Look at the inputs.
     CheckData,
     /// Compare how training and validation examples are treated and labeled.

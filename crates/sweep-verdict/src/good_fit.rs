@@ -1,13 +1,18 @@
-//! Good fit: no rule found a problem.
+//! Good fit: no rule found a problem. If no metric was measured both in training and in validation, that is all that can
+//! be said.
 
 use super::finding::Unit;
 use super::finding::number;
 use super::series::Series;
+use super::still_improving;
 use super::view::View;
 use super::{Advice, Finding, Name, Severity};
 
 /// A gap between the accuracies below this is not worth a number.
 const CLOSE: f64 = 0.03;
+
+/// A gap from which on it is overfitting.
+const FAR: f64 = 0.10;
 
 /// Losses with this ratio are not called close.
 const APART: f64 = 1.3;
@@ -22,7 +27,7 @@ const ABOVE_BEST: f64 = 1.15;
 
 /// Returns what speaks against a good fit, although no rule found a problem.
 pub fn objection(view: &View) -> Option<Finding> {
-    unmoved(view).or_else(|| above_best(view))
+    unmoved(view).or_else(|| above_best(view)).or_else(|| still_improving::unfinished(view))
 }
 
 /// No loss moves, and no accuracy does.
@@ -69,6 +74,12 @@ fn above_best(view: &View) -> Option<Finding> {
     )
 }
 
+/// Whether training is not far ahead of validation, by the probability of the right class, which the training loss tells.
+fn fits_alike(view: &View) -> bool {
+    let ends = view.train_loss.as_ref().zip(view.val_accuracy.as_ref()).map(|(loss, val)| (loss.end(), val.end()));
+    ends.is_some_and(|(loss, val)| loss >= 0.0 && (-loss).exp() - val < FAR)
+}
+
 /// Returns the finding that is used if there are only notes.
 pub fn finding(view: &View) -> Finding {
     let both = view.train_accuracy.as_ref().zip(view.val_accuracy.as_ref());
@@ -97,12 +108,14 @@ pub fn finding(view: &View) -> Finding {
         }
         (None, None) => "Training was not measured, so only validation was judged".to_owned(),
     };
-    let measured = view.train_loss.is_some() || view.train_accuracy.is_some();
-    let found = if measured { "No problem was found." } else { "No problem was found, but the fit is not known." };
+    let (name, found) = match both.or(losses).is_some() || fits_alike(view) {
+        true => (Name::GoodFit, "No problem was found."),
+        false => (Name::NoProblem, "No problem was found so far, but the fit is not known."),
+    };
     let headline =
         format!("{found} {close}, and validation does not get worse by more than its noise.{}", view.caveat());
     let end = |series: &Option<super::series::Series>| series.as_ref().map(|series| series.end());
-    Finding::new(Name::GoodFit, Severity::Note, headline)
+    Finding::new(name, Severity::Note, headline)
         .evidence("training accuracy at the end", Unit::Accuracy, end(&view.train_accuracy))
         .evidence("validation accuracy at the end", Unit::Accuracy, end(&view.val_accuracy))
         .evidence("validation loss at the end", Unit::Loss, end(&view.val_loss))

@@ -11,6 +11,7 @@ mod advice;
 #[cfg(test)]
 mod cases;
 mod context;
+mod declining;
 #[cfg(test)]
 mod corpus;
 mod diverged;
@@ -32,6 +33,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod too_short;
+mod turn;
 mod underfit;
 mod unstable;
 mod unvalidated;
@@ -65,6 +67,7 @@ const RULES: &[Rule] = &[
     underfit::find,
     over_regularized::find,
     overfit::find,
+    declining::find,
     unstable::find,
     still_improving::find,
     plateau::find,
@@ -99,8 +102,9 @@ fn found(view: &View) -> Vec<Finding> {
         return vec![finding];
     }
     if let Some(mut short) = too_short::find(view) {
-        // With few epochs, only findings that are clear are reported.
-        let overfit = overfit::find(view).filter(|finding| finding.severity >= Severity::Clear);
+        // With few epochs, only findings that are clear are reported, and losses alone are far apart by chance.
+        let is_told = |finding: &Finding| finding.onset().is_some() || view.accuracy_gap().is_some();
+        let overfit = overfit::find(view).filter(|finding| finding.severity >= Severity::Clear && is_told(finding));
         if overfit.is_some() {
             short.advice.clear();
         }

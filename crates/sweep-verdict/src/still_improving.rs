@@ -20,6 +20,13 @@ const WORTH_POOR: f64 = 0.005;
 const SLOW: f64 = 0.1;
 /// Multiple of those minimum gains from which on stopping here is a clear problem.
 const CLEAR: f64 = 5.0;
+/// A longer curve has a forecast if it still improves. In a shorter one, the last third has so few values that their trend
+/// must be steep to be significant.
+const SHORT: usize = 25;
+/// A best value is recent if fewer epochs came after it, …
+const LATELY: usize = 3;
+/// … and it is likely that the metric still improves if its trend is this many standard errors from zero: about 90%.
+const LIKELY_SIGMAS: f64 = 1.3;
 /// A learning rate below this share of its maximum has run out.
 const RUN_OUT: f64 = 0.05;
 
@@ -57,6 +64,48 @@ pub fn find(view: &View) -> Option<Finding> {
     )
 }
 
+/// Returns the finding where validation ends at its best and its level rose lately, but noise or a short curve allows no
+/// forecast.
+pub fn unfinished(view: &View) -> Option<Finding> {
+    let series = view.watched()?;
+    let trend = series.trend()?;
+    let gained = trend.gain * trend.span;
+    let recent = series.len() - 1 - best_value(series) < LATELY;
+    let is_long = series.len() >= SHORT;
+    let has_run_out = learning_rate_left(view).is_some_and(|left| left < RUN_OUT);
+    if is_long || !recent || has_run_out || gained < worth_of(series) || trend.gain < LIKELY_SIGMAS * trend.error {
+        return None;
+    }
+    let text = |value| unit(series).text(value);
+    let headline = format!(
+        "More epochs may help: validation {} was best near the end ({}), and got better by about {} over the last {:.0} \
+         epochs. It is too noisy, or the curve too short, for a forecast.",
+        word(series),
+        text(series.values[best_value(series)]),
+        text(gained),
+        trend.span
+    );
+    let until = view.last.saturating_add(view.last.div_ceil(2));
+    Some(
+        Finding::new(Name::StillImproving, Severity::Mild, headline)
+            .evidence(format!("validation {} at the end", word(series)), unit(series), series.end())
+            .advice([Advice::MoreEpochs { until, longer_schedule: false }]),
+    )
+}
+
+/// Returns the index of the best single value.
+fn best_value(series: &Series) -> usize {
+    (0..series.len()).rev().reduce(|a, b| if series.gain(series.values[b], series.values[a]) > 0.0 { b } else { a }).unwrap_or(0)
+}
+
+/// Returns the gain from which on more epochs are worth it.
+fn worth_of(series: &Series) -> f64 {
+    match unit(series) {
+        Unit::Accuracy => WORTH_ACCURACY,
+        _ => WORTH_LOSS * series.end().abs(),
+    }
+}
+
 /// Returns the finding where the learning rate was annealed. The fall of the loss at the end is then due to the small
 /// steps, and no curve can be fitted to what would follow.
 fn annealed(view: &View, series: &Series, outlook: Outlook, left: f64) -> Finding {
@@ -86,10 +135,7 @@ fn goes_on(series: &Series, worth: f64) -> bool {
 /// Returns the metric that improves, its forecast, and the gain from which on more epochs are worth it.
 fn forecast<'v>(view: &'v View) -> Option<(&'v Series, Outlook, f64)> {
     let watched = view.watched()?;
-    let worth = match unit(watched) {
-        Unit::Accuracy => WORTH_ACCURACY,
-        _ => WORTH_LOSS * watched.end().abs(),
-    };
+    let worth = worth_of(watched);
     if let Some(outlook) = view.outlook.filter(|outlook| outlook.gain >= worth) {
         return Some((watched, outlook, worth));
     }

@@ -8,6 +8,10 @@ impl Advice {
     pub fn text(self, task: Task) -> String {
         let text = match self {
             Advice::HoldOut => HOLD_OUT,
+            Advice::MeasureTraining => {
+                "Log the same metric, or the loss, on training data, too. Only both together show whether the model \
+                 overfits."
+            }
             Advice::CheckData => check_data(task),
             Advice::CompareSets => COMPARE_SETS,
             Advice::CheckTask => check_task(task),
