@@ -109,21 +109,27 @@ impl Advice {
         }
     }
 
-    /// Words of which a parameter's name must contain one if the advice is to change a parameter. `None` for advice
-    /// about anything else.
+    /// Words, or several in a row, of which a parameter's name must have one if the advice is to change a parameter. `None`
+    /// for advice about anything else.
     pub(super) fn parameter(self) -> Option<&'static [&'static str]> {
         match self {
             Advice::LowerLearningRate | Advice::HigherLearningRate | Advice::LowerLate | Advice::DefaultAdam => {
-                Some(&["learning_rate", "learningrate", "lr", "eta", "rate"])
+                Some(&["learning_rate", "learningrate", "learn_rate", "lr", "lr0", "lrate", "eta", "step_size"])
             }
-            Advice::ClipGradients => Some(&["clip"]),
-            Advice::LargerBatch => Some(&["batch"]),
-            Advice::BatchNorm => Some(&["norm"]),
+            Advice::ClipGradients => Some(&["clip", "clipping", "clipnorm", "clipvalue", "max_grad_norm", "grad_norm"]),
+            Advice::LargerBatch => Some(&["batch", "batch_size", "batchsize", "bs"]),
+            Advice::BatchNorm => Some(&["norm", "batch_norm", "batchnorm", "bn", "normalization"]),
             Advice::MoreRegularization | Advice::LessRegularization => {
-                Some(&["dropout", "decay", "l1", "l2", "alpha", "lambda", "regular", "subsample", "min_child"])
+                Some(&[
+                    "dropout", "drop", "dropout_rate", "weight_decay", "wd", "l1", "l2", "alpha", "lambda", "regularization",
+                    "reg", "subsample", "min_child", "max_depth", "min_samples",
+                ])
             }
             Advice::LargerNetwork => {
-                Some(&["layer", "unit", "hidden", "width", "depth", "filter", "channel", "dim", "size", "leaves"])
+                Some(&[
+                    "layer", "unit", "neuron", "hidden", "width", "depth", "filter", "channel", "dim", "leaves", "model_size",
+                    "n_embd", "n_head",
+                ])
             }
             _ => None,
         }

@@ -132,11 +132,18 @@ impl Context {
     }
 }
 
-/// Returns whether a parameter's name contains one of the words. Words of two or three letters must stand alone.
+/// Returns whether a parameter's name has one of these words. Several words must follow each other: `learning_rate` is in
+/// `base_learning_rate` and `learningRate`, but not in `dropout_rate`.
 fn names_one(name: &str, words: &[&str]) -> bool {
-    let name = name.to_lowercase();
-    let alone = |word: &str| name.split(|c: char| !c.is_alphanumeric()).any(|part| part == word);
-    words.iter().any(|word| if word.len() > 3 { name.contains(word) } else { alone(word) })
+    let mut plain = String::from("_");
+    for (before, letter) in std::iter::once('_').chain(name.chars()).zip(name.chars()) {
+        if letter.is_uppercase() && before.is_lowercase() {
+            plain.push('_');
+        }
+        plain.push(if letter.is_alphanumeric() { letter.to_ascii_lowercase() } else { '_' });
+    }
+    plain.push('_');
+    words.iter().any(|word| [format!("_{word}_"), format!("_{word}s_")].iter().any(|word| plain.contains(word)))
 }
 
 fn followed(recipe: &Recipe) -> Vec<Advice> {

@@ -3,11 +3,11 @@
 
 use super::turn::Turn;
 use super::view::View;
-use super::{Advice, Finding, Name};
+use super::{Advice, Finding, Name, overfit};
 
-/// Judges by the same turn as `overfit`.
+/// Judges by the same turn as `overfit`, which names its own.
 pub fn find(view: &View) -> Option<Finding> {
-    let turn = Turn::new(view).filter(|turn| !turn.is_overfitting())?;
+    let turn = Turn::new(view).filter(|_| overfit::find(view).is_none())?;
     let why = match view.train_loss.as_ref().or(view.train_accuracy.as_ref()) {
         Some(_) => "Training does not improve meanwhile, so this is no plain overfitting: the learning rate may be too high.",
         None => "Without training metrics, this may be overfitting or another problem.",

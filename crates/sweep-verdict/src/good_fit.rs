@@ -20,6 +20,9 @@ const APART: f64 = 1.3;
 /// A loss that falls by less than this share of its first value has hardly moved, if there are this many values.
 const HARDLY: f64 = 0.03;
 const LEAST_VALUES: usize = 5;
+/// The same from the second value on, if there are this many, and if the loss is still this share of its first value: a loss
+/// that settles at once, as that of a model that gives the same answer to everything.
+const SETTLED: (f64, usize, f64) = (0.01, 8, 0.1);
 /// An accuracy that gains this much shows that something was learned.
 const LEARNED: f64 = 0.03;
 /// A validation loss that ends this many times as high as its best is no good fit, whatever its noise.
@@ -33,7 +36,14 @@ pub fn objection(view: &View) -> Option<Finding> {
 /// No loss moves, and no accuracy does.
 fn unmoved(view: &View) -> Option<Finding> {
     let losses = || view.train_loss.iter().chain(&view.val_loss);
-    let still = |loss: &Series| loss.values[0] - loss.best_level() < HARDLY * loss.values[0].abs();
+    let settled = |loss: &Series| {
+        let (share, least, left) = SETTLED;
+        loss.len() >= least
+            && loss.values[1] - loss.best_level() < share * loss.values[1].abs()
+            && loss.best_level() > left * loss.values[0]
+    };
+    let still =
+        |loss: &Series| loss.values[0] - loss.best_level() < HARDLY * loss.values[0].abs() || settled(loss);
     let moves =
         |accuracy: &Series| accuracy.best_level() - accuracy.values[0] >= LEARNED || accuracy.end() > 1.0 - LEARNED;
     let loss = losses().next().filter(|loss| loss.len() >= LEAST_VALUES)?;
@@ -76,7 +86,8 @@ fn above_best(view: &View) -> Option<Finding> {
 
 /// Whether training is not far ahead of validation, by the probability of the right class, which the training loss tells.
 fn fits_alike(view: &View) -> bool {
-    let ends = view.train_loss.as_ref().zip(view.val_accuracy.as_ref()).map(|(loss, val)| (loss.end(), val.end()));
+    let loss = view.train_loss.as_ref().filter(|loss| loss.len() >= LEAST_VALUES);
+    let ends = loss.zip(view.val_accuracy.as_ref()).map(|(loss, val)| (loss.end(), val.end()));
     ends.is_some_and(|(loss, val)| loss >= 0.0 && (-loss).exp() - val < FAR)
 }
 

@@ -27,6 +27,8 @@ const SHORT: usize = 25;
 const LATELY: usize = 3;
 /// … and it is likely that the metric still improves if its trend is this many standard errors from zero: about 90%.
 const LIKELY_SIGMAS: f64 = 1.3;
+/// Multiple of those gains that a forecast must promise if the metric may also get worse.
+const UNSURE: f64 = 1.5;
 /// A learning rate below this share of its maximum has run out.
 const RUN_OUT: f64 = 0.05;
 
@@ -136,7 +138,7 @@ fn goes_on(series: &Series, worth: f64) -> bool {
 fn forecast<'v>(view: &'v View) -> Option<(&'v Series, Outlook, f64)> {
     let watched = view.watched()?;
     let worth = worth_of(watched);
-    if let Some(outlook) = view.outlook.filter(|outlook| outlook.gain >= worth) {
+    if let Some(outlook) = view.outlook.filter(|outlook| promises(watched, outlook, worth)) {
         return Some((watched, outlook, worth));
     }
     let (loss, outlook) = (view.val_loss.as_ref()?, view.loss_outlook?);
@@ -147,6 +149,13 @@ fn forecast<'v>(view: &'v View) -> Option<(&'v Series, Outlook, f64)> {
     let worth = if poor { WORTH_POOR } else { WORTH_LOSS_ALONE } * loss.end().abs();
     let sure = loss.gain(outlook.between[0], loss.end()) >= 0.0;
     (sure && outlook.gain >= worth).then_some((loss, outlook, worth))
+}
+
+/// Returns whether a forecast is worth the epochs. If more may be lost than gained, it is no forecast.
+fn promises(series: &Series, outlook: &Outlook, worth: f64) -> bool {
+    let may_lose = series.gain(series.end(), outlook.between[0]);
+    let least = if may_lose > 0.0 { UNSURE * worth } else { worth };
+    outlook.gain >= least.max(may_lose)
 }
 
 /// Returns whether the loss has hardly moved so far.
