@@ -119,18 +119,38 @@ impl Advice {
             Advice::ClipGradients => Some(&["clip", "clipping", "clipnorm", "clipvalue", "max_grad_norm", "grad_norm"]),
             Advice::LargerBatch => Some(&["batch", "batch_size", "batchsize", "bs"]),
             Advice::BatchNorm => Some(&["norm", "batch_norm", "batchnorm", "bn", "normalization"]),
-            Advice::MoreRegularization | Advice::LessRegularization => {
-                Some(&[
-                    "dropout", "drop", "dropout_rate", "weight_decay", "wd", "l1", "l2", "alpha", "lambda", "regularization",
-                    "reg", "subsample", "min_child", "max_depth", "min_samples",
-                ])
-            }
-            Advice::LargerNetwork => {
-                Some(&[
-                    "layer", "unit", "neuron", "hidden", "width", "depth", "filter", "channel", "dim", "leaves", "model_size",
-                    "n_embd", "n_head",
-                ])
-            }
+            Advice::MoreRegularization | Advice::LessRegularization => Some(&[
+                "dropout",
+                "drop",
+                "dropout_rate",
+                "weight_decay",
+                "wd",
+                "l1",
+                "l2",
+                "alpha",
+                "lambda",
+                "regularization",
+                "reg",
+                "subsample",
+                "min_child",
+                "max_depth",
+                "min_samples",
+            ]),
+            Advice::LargerNetwork => Some(&[
+                "layer",
+                "unit",
+                "neuron",
+                "hidden",
+                "width",
+                "depth",
+                "filter",
+                "channel",
+                "dim",
+                "leaves",
+                "model_size",
+                "n_embd",
+                "n_head",
+            ]),
             _ => None,
         }
     }

@@ -9,7 +9,9 @@ use super::{Advice, Finding, Name, overfit};
 pub fn find(view: &View) -> Option<Finding> {
     let turn = Turn::new(view).filter(|_| overfit::find(view).is_none())?;
     let why = match view.train_loss.as_ref().or(view.train_accuracy.as_ref()) {
-        Some(_) => "Training does not improve meanwhile, so this is no plain overfitting: the learning rate may be too high.",
+        Some(_) => {
+            "Training does not improve meanwhile, so this is no plain overfitting: the learning rate may be too high."
+        }
         None => "Without training metrics, this may be overfitting or another problem.",
     };
     let finding = Finding::new(Name::Declining, turn.severity(), format!("{} {why}", turn.sentence()));

@@ -4,7 +4,6 @@
 use super::finding::Unit;
 use super::finding::number;
 use super::series::Series;
-use super::still_improving;
 use super::view::View;
 use super::{Advice, Finding, Name, Severity};
 
@@ -17,6 +16,8 @@ const FAR: f64 = 0.10;
 /// Losses with this ratio are not called close.
 const APART: f64 = 1.3;
 
+/// A difference below this share of the first validation loss is no overfitting, whatever the ratio.
+const NEARLY_GONE: f64 = 0.09;
 /// A loss that falls by less than this share of its first value has hardly moved, if there are this many values.
 const HARDLY: f64 = 0.03;
 const LEAST_VALUES: usize = 5;
@@ -30,7 +31,7 @@ const ABOVE_BEST: f64 = 1.15;
 
 /// Returns what speaks against a good fit, although no rule found a problem.
 pub fn objection(view: &View) -> Option<Finding> {
-    unmoved(view).or_else(|| above_best(view)).or_else(|| still_improving::unfinished(view))
+    unmoved(view).or_else(|| above_best(view))
 }
 
 /// No loss moves, and no accuracy does.
@@ -42,8 +43,7 @@ fn unmoved(view: &View) -> Option<Finding> {
             && loss.values[1] - loss.best_level() < share * loss.values[1].abs()
             && loss.best_level() > left * loss.values[0]
     };
-    let still =
-        |loss: &Series| loss.values[0] - loss.best_level() < HARDLY * loss.values[0].abs() || settled(loss);
+    let still = |loss: &Series| loss.values[0] - loss.best_level() < HARDLY * loss.values[0].abs() || settled(loss);
     let moves =
         |accuracy: &Series| accuracy.best_level() - accuracy.values[0] >= LEARNED || accuracy.end() > 1.0 - LEARNED;
     let loss = losses().next().filter(|loss| loss.len() >= LEAST_VALUES)?;
@@ -84,6 +84,12 @@ fn above_best(view: &View) -> Option<Finding> {
     )
 }
 
+/// Whether two losses end close together, or both far below their start.
+fn are_close((train, val): (&Series, &Series)) -> bool {
+    let apart = val.end() - train.end();
+    apart <= (APART - 1.0) * train.end().abs() || apart <= NEARLY_GONE * val.values[0].abs()
+}
+
 /// Whether training is not far ahead of validation, by the probability of the right class, which the training loss tells.
 fn fits_alike(view: &View) -> bool {
     let loss = view.train_loss.as_ref().filter(|loss| loss.len() >= LEAST_VALUES);
@@ -119,7 +125,7 @@ pub fn finding(view: &View) -> Finding {
         }
         (None, None) => "Training was not measured, so only validation was judged".to_owned(),
     };
-    let (name, found) = match both.or(losses).is_some() || fits_alike(view) {
+    let (name, found) = match both.is_some() || losses.is_some_and(are_close) || fits_alike(view) {
         true => (Name::GoodFit, "No problem was found."),
         false => (Name::NoProblem, "No problem was found so far, but the fit is not known."),
     };

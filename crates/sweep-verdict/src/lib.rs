@@ -11,9 +11,9 @@ mod advice;
 #[cfg(test)]
 mod cases;
 mod context;
-mod declining;
 #[cfg(test)]
 mod corpus;
+mod declining;
 mod diverged;
 mod finding;
 mod good_fit;

@@ -20,9 +20,9 @@ const WORTH_POOR: f64 = 0.005;
 const SLOW: f64 = 0.1;
 /// Multiple of those minimum gains from which on stopping here is a clear problem.
 const CLEAR: f64 = 5.0;
-/// A longer curve has a forecast if it still improves. In a shorter one, the last third has so few values that their trend
-/// must be steep to be significant.
-const SHORT: usize = 25;
+/// Numbers of values of a curve that may be unfinished without a forecast. A longer one has a forecast. In a shorter one, five
+/// values, which a trend needs, are more than half.
+const SHORT: std::ops::Range<usize> = 10..25;
 /// A best value is recent if fewer epochs came after it, …
 const LATELY: usize = 3;
 /// … and it is likely that the metric still improves if its trend is this many standard errors from zero: about 90%.
@@ -34,7 +34,7 @@ const RUN_OUT: f64 = 0.05;
 
 /// Judges by the forecast for half as many epochs again.
 pub fn find(view: &View) -> Option<Finding> {
-    let (series, outlook, worth) = forecast(view)?;
+    let Some((series, outlook, worth)) = forecast(view) else { return unfinished(view) };
     let [worse, better] = outlook.between;
     // If even the worse end of the forecast is no loss, the gain itself determines the severity.
     let sure = series.gain(worse, series.end()) >= 0.0;
@@ -68,23 +68,28 @@ pub fn find(view: &View) -> Option<Finding> {
 
 /// Returns the finding where validation ends at its best and its level rose lately, but noise or a short curve allows no
 /// forecast.
-pub fn unfinished(view: &View) -> Option<Finding> {
-    let series = view.watched()?;
-    let trend = series.trend()?;
-    let gained = trend.gain * trend.span;
-    let recent = series.len() - 1 - best_value(series) < LATELY;
-    let is_long = series.len() >= SHORT;
-    let has_run_out = learning_rate_left(view).is_some_and(|left| left < RUN_OUT);
-    if is_long || !recent || has_run_out || gained < worth_of(series) || trend.gain < LIKELY_SIGMAS * trend.error {
+fn unfinished(view: &View) -> Option<Finding> {
+    if learning_rate_left(view).is_some_and(|left| left < RUN_OUT) {
         return None;
     }
+    // A loss beside an accuracy must promise more, as in a forecast.
+    let right = view.val_accuracy.as_ref().is_some_and(|accuracy| accuracy.end() >= RIGHT);
+    let loss = view.val_loss.as_ref().filter(|_| !right);
+    let loss = loss.map(|loss| (loss, WORTH_LOSS_ALONE * loss.end().abs()));
+    let watched = view.watched().map(|series| (series, worth_of(series)));
+    let rises = |(series, worth): (&'_ Series, f64)| {
+        let trend = series.trend().filter(|trend| trend.gain >= LIKELY_SIGMAS * trend.error)?;
+        let is_recent = SHORT.contains(&series.len()) && series.len() - 1 - best_value(series) < LATELY;
+        (is_recent && trend.gain * trend.span >= worth).then_some(trend)
+    };
+    let (series, trend) = watched.into_iter().chain(loss).find_map(|one| Some((one.0, rises(one)?)))?;
     let text = |value| unit(series).text(value);
     let headline = format!(
         "More epochs may help: validation {} was best near the end ({}), and got better by about {} over the last {:.0} \
          epochs. It is too noisy, or the curve too short, for a forecast.",
         word(series),
         text(series.values[best_value(series)]),
-        text(gained),
+        text(trend.gain * trend.span),
         trend.span
     );
     let until = view.last.saturating_add(view.last.div_ceil(2));
@@ -97,7 +102,10 @@ pub fn unfinished(view: &View) -> Option<Finding> {
 
 /// Returns the index of the best single value.
 fn best_value(series: &Series) -> usize {
-    (0..series.len()).rev().reduce(|a, b| if series.gain(series.values[b], series.values[a]) > 0.0 { b } else { a }).unwrap_or(0)
+    (0..series.len())
+        .rev()
+        .reduce(|a, b| if series.gain(series.values[b], series.values[a]) > 0.0 { b } else { a })
+        .unwrap_or(0)
 }
 
 /// Returns the gain from which on more epochs are worth it.

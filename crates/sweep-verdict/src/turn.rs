@@ -26,6 +26,8 @@ const MATTERS: f64 = 0.02;
 /// Number of epochs after the best one that must all be worse by this share, and share by which the level is worse at the
 /// end, for a turn that noise hides.
 const LASTING: (usize, f64, f64) = (4, 0.08, 0.12);
+/// The same distance in standard deviations, for a noisy curve whose best value is a lucky one.
+const LASTING_SIGMAS: f64 = 0.4;
 /// A slow turn in noise: Kendall's rank correlation of epoch and metric after the best epoch, in standard deviations, …
 const SLOW_SIGMAS: f64 = 3.0;
 /// … by this share of the best level. The correlation needs seven epochs to be that significant.
@@ -38,6 +40,8 @@ const LEAST_PARTED: usize = 3 * PARTS;
 /// A curve wanders if it also moved by this share of its rise in the other direction or at another time. Neighboring
 /// values of a metric that wanders are close, so its noise from epoch to epoch does not show it.
 const WANDERS: f64 = 0.6;
+/// Minimum share by which training gets better if it goes on.
+const GOES_ON: f64 = 0.01;
 /// Training accuracy that cannot get better, and share of the first training loss that cannot either.
 const ALL_RIGHT: f64 = 0.97;
 const GONE: f64 = 0.1;
@@ -80,7 +84,7 @@ impl<'a> Turn<'a> {
             (Goal::Minimize, Goal::Maximize) => gained >= -train.level_error() && now <= GONE * train.values[0],
             (Goal::Maximize, _) => gained >= -train.level_error() && now >= ALL_RIGHT,
         };
-        gained >= train.level_error() || is_done
+        gained >= train.level_error().max(GOES_ON * then.abs()) || is_done
     }
 
     pub fn severity(&self) -> Severity {
@@ -176,7 +180,8 @@ impl<'a> Turn<'a> {
         let (epochs, least, at_end) = LASTING;
         let tail = self.tail();
         let best_later = tail[1..].iter().copied().fold(f64::INFINITY, f64::min);
-        self.epochs_since() >= epochs && self.share >= at_end && best_later - tail[0] >= least * tail[0].abs()
+        let apart = (least * tail[0].abs()).max(LASTING_SIGMAS * self.val.noise);
+        self.epochs_since() >= epochs && self.share >= at_end && best_later - tail[0] >= apart
     }
 
     /// The metric gets worse slowly over many epochs.

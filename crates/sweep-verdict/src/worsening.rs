@@ -39,7 +39,9 @@ fn rise(loss: &Series) -> Option<Finding> {
     let share = if gained > 0.0 { lost / gained } else { f64::INFINITY };
     let at = loss.epochs[loss.best()];
     // The noise is that until the best epoch, because a sudden rise is no noise.
-    let until = |series: &Series| (series.epochs.iter().copied().zip(series.values.iter().copied())).take(loss.best() + 1).collect();
+    let until = |series: &Series| {
+        (series.epochs.iter().copied().zip(series.values.iter().copied())).take(loss.best() + 1).collect()
+    };
     let before: Vec<(u32, f64)> = until(loss);
     let noise = Series::new(loss.goal, before.into_iter()).map_or(loss.noise, |before| before.noise.min(loss.noise));
     let is_large = share >= LOST && still_rising(loss) || rises_steadily(loss) && share >= STEADILY.2;

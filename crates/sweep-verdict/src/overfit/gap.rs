@@ -29,6 +29,8 @@ const FAR: f64 = 4.0;
 const LEFT_BEHIND: [f64; 3] = [0.95, 0.9, 1.15];
 /// … after this many epochs.
 const LEFT_BEHIND_AFTER: usize = 8;
+/// A first loss this many times the second one is that of outputs that mean nothing. The second one then counts as the first.
+const NO_START: f64 = 3.0;
 /// A first loss counts up to this many times the last one, because a regression may begin anywhere.
 const LARGEST_START: f64 = 100.0;
 /// Validation accuracy from which on a gap of the losses alone means little.
@@ -109,7 +111,9 @@ fn more_errors(view: &View, gap: f64) -> bool {
 fn of_losses(view: &View) -> Option<Gap> {
     let (train, val) = (view.train_loss.as_ref()?, view.val_loss.as_ref()?);
     let (low, high) = (train.end(), val.end());
-    let by_start = LOSS_DIFFERENCE * val.values[0].abs().min(LARGEST_START * high.abs());
+    let second = val.values.get(1).unwrap_or(&val.values[0]).abs();
+    let start = if val.values[0].abs() > NO_START * second { second } else { val.values[0].abs() };
+    let by_start = LOSS_DIFFERENCE * start.min(LARGEST_START * high.abs());
     let least = if high >= LOSS_APART.0 * low { by_start.min(LOSS_APART.1) } else { by_start };
     // A validation loss that ends at its best has not stopped following training.
     let falls = val.trend().is_some_and(|trend| trend.gain * trend.span >= FOLLOWS.1 * high);
