@@ -103,8 +103,8 @@ impl Advice {
             Advice::Augment(_) if !task.has_images() => Some(Advice::MoreData),
             // Between convolutions only.
             Advice::BatchNorm if task != Task::Images => None,
-            // Boosted trees have no optimizer.
-            Advice::DefaultAdam if task == Task::Tabular => None,
+            // Boosted trees have no optimizer and no schedule.
+            Advice::DefaultAdam | Advice::LowerLate if task == Task::Tabular => None,
             other => Some(other),
         }
     }

@@ -86,10 +86,12 @@ pub fn judge(curve: &[EpochMetrics], context: &Context) -> Vec<Finding> {
     let view = View::new(curve, context);
     let mut findings = found(&view);
     findings.extend(view.unusable.as_ref().map(accuracy_unusable::finding));
+    let is_lowered = findings.iter().any(|finding| finding.advice.contains(&Advice::LowerLearningRate));
     for finding in &mut findings {
         finding.task = context.task;
         let advice = std::mem::take(&mut finding.advice).into_iter();
         let advice = advice.filter_map(|advice| advice.suited(context.task));
+        let advice = advice.filter(|advice| *advice != Advice::HigherLearningRate || !is_lowered);
         finding.advice = advice.filter(|advice| context.can_follow(*advice)).collect();
         finding.advice.sort_unstable();
         finding.advice.dedup();

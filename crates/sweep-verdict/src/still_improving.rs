@@ -168,7 +168,8 @@ fn promises(series: &Series, outlook: &Outlook, worth: f64) -> bool {
 
 /// Returns whether the loss has hardly moved so far.
 fn slow(view: &View) -> bool {
-    view.train_loss.as_ref().is_some_and(|loss| loss.values[0] - loss.end() < SLOW * loss.values[0])
+    let fell = |loss: &Series| (loss.values[0] - loss.end()) / loss.values[0];
+    view.train_loss.as_ref().is_some_and(|loss| (0.0..SLOW).contains(&fell(loss)))
 }
 
 /// Returns the last learning rate as a share of the highest.

@@ -64,7 +64,7 @@ pub struct Turn<'a> {
 impl<'a> Turn<'a> {
     /// Finds a turn that noise does not explain. Each way to tell it from noise has a function of its own.
     pub fn new(view: &'a View) -> Option<Turn<'a>> {
-        let val = view.val_loss.as_ref().or(view.watched())?;
+        let val = view.val_loss.as_ref().filter(|_| !view.is_all_right()).or(view.watched())?;
         let share = val.gain(val.best_level(), val.end()) / val.best_level().abs().max(f64::MIN_POSITIVE);
         let train = view.train_loss.as_ref().or(view.train_accuracy.as_ref());
         let turn = Turn { onset: val.epochs[val.best()], share, val, train };

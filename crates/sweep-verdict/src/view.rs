@@ -21,6 +21,10 @@ const TOKENS: f64 = 2.9;
 /// The loss of guessing among 50 classes.
 const MANY_CLASSES: f64 = 3.9;
 
+/// Validation accuracy from which on the loss depends on so few examples that its moves mean little, and the largest loss
+/// that belongs to it. Where the loss is larger, the accuracy counts something else, such as background pixels.
+const ALL_RIGHT: (f64, f64) = (0.99, 0.3);
+
 /// How the training metrics were measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -119,6 +123,13 @@ impl<'a> View<'a> {
     fn ends_below_training(&self) -> bool {
         let by_loss = || Some(self.val_loss.as_ref()?.end() < self.train_loss.as_ref()?.end());
         self.accuracy_gap().map(|gap| gap < 0.0).or_else(by_loss).unwrap_or(false)
+    }
+
+    /// Returns whether validation ends with nearly no errors.
+    pub fn is_all_right(&self) -> bool {
+        let (accuracy, loss) = ALL_RIGHT;
+        self.val_accuracy.as_ref().is_some_and(|val| val.end() >= accuracy)
+            && self.val_loss.as_ref().is_none_or(|val| val.end() <= loss)
     }
 
     /// Returns training accuracy minus validation accuracy at the end.

@@ -21,8 +21,8 @@ const LOST: f64 = 0.30;
 const STEADILY: (usize, f64, f64) = (4, 2.0, 0.10);
 /// Shares of the gain from which on the finding is clear, and severe. A loss above its start has lost all of it.
 const LOST_SCALE: [f64; 2] = [0.5, 1.0];
-/// Share of the rise below which a loss at the end is coming back.
-const COMES_BACK: f64 = 0.5;
+/// Share of the rise below which a loss at the end is coming back, unless it is still above this multiple of its start.
+const COMES_BACK: (f64, f64) = (0.5, 2.0);
 /// A value this many times as large as all before it, and as the end, is an explosion.
 const EXPLODED: f64 = 100.0;
 
@@ -39,11 +39,8 @@ fn rise(loss: &Series) -> Option<Finding> {
     let share = if gained > 0.0 { lost / gained } else { f64::INFINITY };
     let at = loss.epochs[loss.best()];
     // The noise is that until the best epoch, because a sudden rise is no noise.
-    let until = |series: &Series| {
-        (series.epochs.iter().copied().zip(series.values.iter().copied())).take(loss.best() + 1).collect()
-    };
-    let before: Vec<(u32, f64)> = until(loss);
-    let noise = Series::new(loss.goal, before.into_iter()).map_or(loss.noise, |before| before.noise.min(loss.noise));
+    let before = loss.epochs.iter().copied().zip(loss.values.iter().copied()).take(loss.best() + 1);
+    let noise = Series::new(loss.goal, before).map_or(loss.noise, |before| before.noise.min(loss.noise));
     let is_large = share >= LOST && still_rising(loss) || rises_steadily(loss) && share >= STEADILY.2;
     if lost < RISE * best.abs() || lost < SIGMAS * noise || !is_large || only_a_warm_up(loss) {
         return None;
@@ -96,7 +93,9 @@ fn still_rising(loss: &Series) -> bool {
     let after = &loss.smooth[loss.best().min(loss.len() - 2)..];
     let rises = after.windows(2).filter(|pair| pair[1] > pair[0]).count();
     let peak = after.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let comes_back = after[after.len() - 1] - loss.best_level() < COMES_BACK * (peak - loss.best_level());
+    let end = after[after.len() - 1];
+    let comes_back = end - loss.best_level() < COMES_BACK.0 * (peak - loss.best_level())
+        && end < COMES_BACK.1 * loss.values[0].abs();
     2 * rises >= after.len() - 1 && !comes_back
 }
 
