@@ -31,7 +31,7 @@ const ABOVE_BEST: f64 = 1.15;
 
 /// Returns what speaks against a good fit, although no rule found a problem.
 pub fn objection(view: &View) -> Option<Finding> {
-    unmoved(view).or_else(|| above_best(view))
+    unmoved(view).or_else(|| above_best(view)).or_else(|| poor(view))
 }
 
 /// No loss moves, and no accuracy does.
@@ -60,6 +60,18 @@ fn unmoved(view: &View) -> Option<Finding> {
             .evidence("first loss", Unit::Loss, loss.values[0])
             .evidence("best loss", Unit::Loss, loss.best_level())
             .advice([Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::DefaultAdam]),
+    )
+}
+
+/// Training ends poor, but not so flat that `underfit` is sure.
+fn poor(view: &View) -> Option<Finding> {
+    let poor = view.poor_training(view.last)?;
+    let headline =
+        format!("Training has learned little so far: {} ends at {}, and improves slowly.", poor.what, poor.text());
+    Some(
+        Finding::new(Name::Underfit, Severity::Mild, headline)
+            .evidence(format!("{} at the end", poor.what), poor.unit, poor.value)
+            .advice([Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::HigherLearningRate]),
     )
 }
 
