@@ -191,6 +191,21 @@ mod tests {
     use sweep_spec::Spec;
 
     #[test]
+    fn a_parameter_is_named_by_whole_words() {
+        let has = |names: &[&str], advice| {
+            let parameters = Some(names.iter().map(|name| (*name).to_owned()).collect());
+            Context { parameters, ..Context::default() }.can_follow(advice)
+        };
+        for name in ["lr", "learning_rate", "base_lr", "optimizer.lr", "learningRate", "eta"] {
+            assert!(has(&[name], Advice::LowerLearningRate), "{name}");
+        }
+        assert!(!has(&["dropout_rate", "drop_rate", "epochs"], Advice::LowerLearningRate));
+        assert!(has(&["hidden_units"], Advice::LargerNetwork) && !has(&["batch_size"], Advice::LargerNetwork));
+        assert!(!has(&["lr_decay", "batch_norm"], Advice::MoreRegularization));
+        assert!(has(&["weight-decay"], Advice::MoreRegularization));
+    }
+
+    #[test]
     fn others_are_the_best_of_all_but_the_trial_itself() {
         let mut entries = sweep_sample::beginning("two");
         for (number, dropout) in [(1, 0.0), (2, 0.4), (3, 0.0)] {

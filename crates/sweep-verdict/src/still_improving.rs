@@ -1,6 +1,6 @@
 //! Still improving: validation had not settled when training ended, and more epochs would improve it.
 
-use super::finding::{Unit, percent};
+use super::finding::{Unit, number, percent};
 use super::outlook::Outlook;
 use super::series::Series;
 use super::view::{View, unit, word};
@@ -84,12 +84,16 @@ fn unfinished(view: &View) -> Option<Finding> {
     };
     let (series, trend) = watched.into_iter().chain(loss).find_map(|one| Some((one.0, rises(one)?)))?;
     let text = |value| unit(series).text(value);
+    let gained = trend.gain * trend.span;
+    let gained = match unit(series) {
+        Unit::Accuracy => format!("{} points", number(gained * 100.0, 1)),
+        _ => text(gained),
+    };
     let headline = format!(
-        "More epochs may help: validation {} was best near the end ({}), and got better by about {} over the last {:.0} \
+        "More epochs may help: validation {} was best near the end ({}), and got better by about {gained} over the last {:.0} \
          epochs. It is too noisy, or the curve too short, for a forecast.",
         word(series),
         text(series.values[best_value(series)]),
-        text(trend.gain * trend.span),
         trend.span
     );
     let until = view.last.saturating_add(view.last.div_ceil(2));
