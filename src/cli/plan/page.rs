@@ -137,7 +137,7 @@ fn search(file: &SweepFile, figures: &Figures) -> String {
     let spec = &file.spec;
     let mut text = method(spec.method).to_owned();
     match figures.points {
-        Some(points) => text += &format!(" over {}", number(points, "point")),
+        Some(points) => text += &format!(" over {}", number(points, "configuration")),
         None => text += " over a continuous space",
     }
     let raced =
