@@ -114,7 +114,7 @@ impl Advice {
     pub(super) fn parameter(self) -> Option<&'static [&'static str]> {
         match self {
             Advice::LowerLearningRate | Advice::HigherLearningRate | Advice::LowerLate | Advice::DefaultAdam => {
-                Some(&["learning_rate", "learningrate", "learn_rate", "lr", "lr0", "lrate", "eta", "step_size"])
+                Some(&["learning_rate", "learningrate", "learn_rate", "lr", "lrate", "eta", "step_size"])
             }
             Advice::ClipGradients => Some(&["clip", "clipping", "clipnorm", "clipvalue", "max_grad_norm", "grad_norm"]),
             Advice::LargerBatch => Some(&["batch", "batch_size", "batchsize", "bs"]),

@@ -143,7 +143,12 @@ fn names_one(name: &str, words: &[&str]) -> bool {
         plain.push(if letter.is_alphanumeric() { letter.to_ascii_lowercase() } else { '_' });
     }
     plain.push('_');
-    words.iter().any(|word| [format!("_{word}_"), format!("_{word}s_")].iter().any(|word| plain.contains(word)))
+    let ends = |rest: &str| {
+        rest.strip_prefix('s').unwrap_or(rest).trim_start_matches(|c: char| c.is_ascii_digit()).starts_with('_')
+    };
+    words
+        .iter()
+        .any(|word| plain.match_indices(&format!("_{word}")).any(|(at, found)| ends(&plain[at + found.len()..])))
 }
 
 fn followed(recipe: &Recipe) -> Vec<Advice> {
@@ -196,13 +201,13 @@ mod tests {
             let parameters = Some(names.iter().map(|name| (*name).to_owned()).collect());
             Context { parameters, ..Context::default() }.can_follow(advice)
         };
-        for name in ["lr", "learning_rate", "base_lr", "optimizer.lr", "learningRate", "eta"] {
+        for name in ["lr", "learning_rate", "base_lr", "optimizer.lr", "learningRate", "lr0", "eta"] {
             assert!(has(&[name], Advice::LowerLearningRate), "{name}");
         }
         assert!(!has(&["dropout_rate", "drop_rate", "epochs"], Advice::LowerLearningRate));
         assert!(has(&["hidden_units"], Advice::LargerNetwork) && !has(&["batch_size"], Advice::LargerNetwork));
         assert!(!has(&["lr_decay", "batch_norm"], Advice::MoreRegularization));
-        assert!(has(&["weight-decay"], Advice::MoreRegularization));
+        assert!(has(&["weight-decay"], Advice::MoreRegularization) && has(&["dropout2"], Advice::MoreRegularization));
     }
 
     #[test]

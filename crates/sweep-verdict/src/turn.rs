@@ -6,7 +6,7 @@ use super::series::{Series, median};
 use super::view::{View, unit, word};
 use sweep_core::trial::Goal;
 
-/// Minimum loss from the best level to the end, in standard errors of the difference. It is above two, because the best
+/// Minimum decline from the best level to the end, in standard errors of the difference. It is above two, because the best
 /// of many levels is good by chance.
 const SIGMAS: f64 = 3.5;
 /// Minimum rise of a loss as a share of the best level, …
@@ -45,7 +45,7 @@ const GOES_ON: f64 = 0.01;
 /// Training accuracy that cannot get better, and share of the first training loss that cannot either.
 const ALL_RIGHT: f64 = 0.97;
 const GONE: f64 = 0.1;
-/// Worsening, as a share of the best level, from which on the finding is clear, and severe: of a loss, and of a score.
+/// Declines, as shares of the best level, from which on the finding is clear, and severe: of a loss, and of a score.
 const SCALE: [f64; 2] = [0.05, 0.5];
 const SCALE_OF_SCORE: [f64; 2] = [0.10, 0.30];
 
@@ -54,7 +54,7 @@ const SCALE_OF_SCORE: [f64; 2] = [0.10, 0.30];
 pub struct Turn<'a> {
     /// Last epoch before it gets worse.
     pub onset: u32,
-    /// Worsening from the best level to the end, as a share of the best level.
+    /// Decline from the best level to the end, as a share of the best level.
     share: f64,
     val: &'a Series,
     /// What training did meanwhile, if it was measured.
@@ -154,18 +154,18 @@ impl<'a> Turn<'a> {
         let each = self.gets_worse_each_epoch();
         let steep = each && self.epochs_since() >= STEEP.0 && self.share >= STEEP.1;
         let measured = self.epochs_since() >= SINCE && (each || self.val.measured_noise().is_some());
-        let beyond_noise = self.loss() >= SIGMAS * self.val.level_error() * std::f64::consts::SQRT_2;
+        let beyond_noise = self.lost() >= SIGMAS * self.val.level_error() * std::f64::consts::SQRT_2;
         let least = if self.val.goal == Goal::Minimize { LEAST } else { LEAST_OF_SCORE };
         (measured || steep) && beyond_noise && self.share >= least
     }
 
-    /// What was lost from the best level to the end.
-    fn loss(&self) -> f64 {
+    /// The decline from the best level to the end, positive if the metric got worse.
+    fn lost(&self) -> f64 {
         self.val.gain(self.val.best_level(), self.val.end())
     }
 
     fn matters(&self) -> bool {
-        self.loss() >= MATTERS * self.val.values[0].abs()
+        self.lost() >= MATTERS * self.val.values[0].abs()
     }
 
     /// The metric gets worse in each epoch, and training still learns much.
