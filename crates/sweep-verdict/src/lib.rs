@@ -113,6 +113,12 @@ fn found(view: &View) -> Vec<Finding> {
         return [Some(short), unvalidated::find(view), overfit].into_iter().flatten().collect();
     }
     let mut findings: Vec<Finding> = RULES.iter().filter_map(|rule| rule(view)).collect();
+    if findings.iter().all(|finding| finding.severity == Severity::Note || finding.name == Name::Unstable)
+        && let Some(unfinished) = still_improving::unfinished(view)
+    {
+        findings.retain(|finding| finding.name != Name::Plateau);
+        findings.push(unfinished);
+    }
     if findings.iter().all(|finding| finding.severity == Severity::Note) {
         findings.insert(0, good_fit::objection(view).unwrap_or_else(|| good_fit::finding(view)));
     }

@@ -34,7 +34,7 @@ const RUN_OUT: f64 = 0.05;
 
 /// Judges by the forecast for half as many epochs again.
 pub fn find(view: &View) -> Option<Finding> {
-    let Some((series, outlook, worth)) = forecast(view) else { return unfinished(view) };
+    let (series, outlook, worth) = forecast(view)?;
     let [worse, better] = outlook.between;
     // If even the worse end of the forecast is no loss, the gain itself determines the severity.
     let sure = series.gain(worse, series.end()) >= 0.0;
@@ -68,7 +68,7 @@ pub fn find(view: &View) -> Option<Finding> {
 
 /// Returns the finding where validation ends at its best and its level rose lately, but noise or a short curve allows no
 /// forecast.
-fn unfinished(view: &View) -> Option<Finding> {
+pub fn unfinished(view: &View) -> Option<Finding> {
     if learning_rate_left(view).is_some_and(|left| left < RUN_OUT) {
         return None;
     }

@@ -9,8 +9,8 @@ const LEAST_EPOCHS: u32 = 8;
 /// Minimum number of recorded epochs, if only some were recorded.
 const LEAST_RECORDED: usize = 4;
 
-/// Judges by the number of the last epoch. More epochs are advised only if validation was best in the last one, and if all
-/// epochs were trained that were asked for. In a curve from a file, an epoch may be any number of steps.
+/// Judges by the number of the last epoch. More epochs are advised only if validation was best in the last one, and if the
+/// number of epochs is known that was asked for. In a curve from a file, an epoch may be any number of steps.
 pub fn find(view: &View) -> Option<Finding> {
     let recorded = view.curve.len();
     if view.last >= LEAST_EPOCHS && recorded >= LEAST_RECORDED {
@@ -22,10 +22,11 @@ pub fn find(view: &View) -> Option<Finding> {
         many => format!("{many} epochs are too few to judge the fit: a trend cannot be distinguished from noise."),
     };
     let improving = view.watched().is_some_and(|series| series.len() > 1 && series.best() + 1 == series.len());
-    let is_complete = view.context.epochs_planned.is_some_and(|planned| planned <= view.last);
-    let until = view.last.saturating_mul(2).max(LEAST_EPOCHS);
-    let longer = (improving && is_complete && view.last < LEAST_EPOCHS)
-        .then_some(Advice::MoreEpochs { until, longer_schedule: false });
+    let until = |planned: u32| {
+        if planned > view.last { planned } else { view.last.saturating_mul(2).max(LEAST_EPOCHS) }
+    };
+    let planned = view.context.epochs_planned.filter(|_| improving && view.last < LEAST_EPOCHS);
+    let longer = planned.map(|planned| Advice::MoreEpochs { until: until(planned), longer_schedule: false });
     Some(
         Finding::new(Name::TooShort, Severity::Note, headline)
             .evidence("epochs", Unit::Epoch, recorded as f64)
