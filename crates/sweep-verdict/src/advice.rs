@@ -11,6 +11,8 @@ use sweep_core::recipe::Source;
 pub enum Advice {
     /// Hold out data for validation.
     HoldOut,
+    /// Measure the same metric on training data.
+    MeasureTraining,
     /// Look at the inputs.
     CheckData,
     /// Compare how training and validation examples are treated and labeled.
@@ -101,28 +103,54 @@ impl Advice {
             Advice::Augment(_) if !task.has_images() => Some(Advice::MoreData),
             // Between convolutions only.
             Advice::BatchNorm if task != Task::Images => None,
-            // Boosted trees have no optimizer.
-            Advice::DefaultAdam if task == Task::Tabular => None,
+            // Boosted trees have no optimizer and no schedule.
+            Advice::DefaultAdam | Advice::LowerLate if task == Task::Tabular => None,
             other => Some(other),
         }
     }
 
-    /// Words of which a parameter's name must contain one if the advice is to change a parameter. `None` for advice
-    /// about anything else.
+    /// Words, or several in a row, of which a parameter's name must have one if the advice is to change a parameter. `None`
+    /// for advice about anything else.
     pub(super) fn parameter(self) -> Option<&'static [&'static str]> {
         match self {
             Advice::LowerLearningRate | Advice::HigherLearningRate | Advice::LowerLate | Advice::DefaultAdam => {
-                Some(&["learning_rate", "learningrate", "lr", "eta", "rate"])
+                Some(&["learning_rate", "learningrate", "learn_rate", "lr", "lrate", "eta", "step_size"])
             }
-            Advice::ClipGradients => Some(&["clip"]),
-            Advice::LargerBatch => Some(&["batch"]),
-            Advice::BatchNorm => Some(&["norm"]),
-            Advice::MoreRegularization | Advice::LessRegularization => {
-                Some(&["dropout", "decay", "l1", "l2", "alpha", "lambda", "regular", "subsample", "min_child"])
-            }
-            Advice::LargerNetwork => {
-                Some(&["layer", "unit", "hidden", "width", "depth", "filter", "channel", "dim", "size", "leaves"])
-            }
+            Advice::ClipGradients => Some(&["clip", "clipping", "clipnorm", "clipvalue", "max_grad_norm", "grad_norm"]),
+            Advice::LargerBatch => Some(&["batch", "batch_size", "batchsize", "bs"]),
+            Advice::BatchNorm => Some(&["norm", "batch_norm", "batchnorm", "bn", "normalization"]),
+            Advice::MoreRegularization | Advice::LessRegularization => Some(&[
+                "dropout",
+                "drop",
+                "dropout_rate",
+                "weight_decay",
+                "wd",
+                "l1",
+                "l2",
+                "alpha",
+                "lambda",
+                "regularization",
+                "reg",
+                "subsample",
+                "min_child",
+                "max_depth",
+                "min_samples",
+            ]),
+            Advice::LargerNetwork => Some(&[
+                "layer",
+                "unit",
+                "neuron",
+                "hidden",
+                "width",
+                "depth",
+                "filter",
+                "channel",
+                "dim",
+                "leaves",
+                "model_size",
+                "n_embd",
+                "n_head",
+            ]),
             _ => None,
         }
     }

@@ -961,8 +961,159 @@ fn seen_in_logs() -> Vec<Case> {
     ]
 }
 
+/// Curves of which little is known: one score, validation alone, few values, much noise.
+fn little_known() -> Vec<Case> {
+    let f1 = |values: &[f64]| (1..).zip(values).map(|(epoch, f1)| at(epoch, [NO, NO, NO, Some(*f1)])).collect();
+    let steps = |values: &[(f64, f64)]| -> Vec<EpochMetrics> {
+        (1..).zip(values).map(|(epoch, (loss, auc))| at(epoch, [Some(*loss), NO, NO, Some(*auc)])).collect()
+    };
+    vec![
+        case(
+            "a loss that falls for ten epochs and rises in the last two",
+            of(Task::Unknown),
+            losses(
+                &[21.5, 12.1, 8.3, 6.6, 5.8, 5.3, 5.1, 4.95, 9.4, 12.7],
+                &[20.0, 12.5, 8.9, 7.2, 6.3, 5.9, 5.7, 5.6, 9.9, 13.1],
+            ),
+            &[Worsening, Diverged],
+            &[GoodFit, Overfit, Unstable],
+        ),
+        case(
+            "a small loss that rises in each of the last epochs to nine times its lowest value",
+            of(Task::Tabular),
+            losses(
+                &[
+                    2.58, 2.38, 1.65, 1.3, 1.1, 0.89, 0.67, 0.5, 0.34, 0.21, 0.114, 0.069, 0.061, 0.067, 0.11, 0.204,
+                    0.334, 0.553,
+                ],
+                &[
+                    2.72, 2.99, 0.81, 1.03, 1.7, 0.98, 0.78, 0.38, 0.32, 0.078, 0.07, 0.066, 0.06, 0.076, 0.11, 0.33,
+                    0.33, 0.73,
+                ],
+            ),
+            &[Worsening],
+            &[GoodFit, Overfit, Unstable],
+        ),
+        case(
+            "three epochs in which the loss rises a little",
+            of(Task::Unknown),
+            losses(&[0.52, 0.61, 0.66], &[0.50, 0.55, 0.58]),
+            &[TooShort],
+            &[Worsening, GoodFit, Overfit],
+        ),
+        case(
+            "an F1 alone that falls a little in each epoch",
+            of(Task::Text),
+            f1(&[0.78, 0.83, 0.852, 0.861, 0.858, 0.855, 0.85, 0.846, 0.841, 0.836, 0.83, 0.826]),
+            &[Declining],
+            &[GoodFit, Overfit],
+        ),
+        case(
+            "an F1 alone that stays",
+            of(Task::Text),
+            f1(&[0.71, 0.82, 0.85, 0.861, 0.868, 0.871, 0.869, 0.872, 0.870, 0.873, 0.871, 0.872]),
+            &[NoProblem],
+            &[GoodFit, Overfit, Declining],
+        ),
+        case(
+            "an F1 alone that rises until the end",
+            of(Task::Text),
+            f1(&[0.31, 0.42, 0.50, 0.55, 0.60, 0.63, 0.66, 0.685, 0.70, 0.72]),
+            &[StillImproving],
+            &[GoodFit, NoProblem, Plateau],
+        ),
+        case(
+            "an AUC that falls while training goes on",
+            of(Task::Tabular),
+            steps(&[
+                (0.52, 0.78),
+                (0.41, 0.83),
+                (0.35, 0.85),
+                (0.30, 0.858),
+                (0.26, 0.86),
+                (0.22, 0.857),
+                (0.19, 0.851),
+                (0.16, 0.845),
+                (0.13, 0.838),
+                (0.11, 0.83),
+                (0.09, 0.822),
+                (0.07, 0.815),
+            ]),
+            &[Overfit],
+            &[GoodFit, Declining],
+        ),
+        case(
+            "90 evaluations that wander",
+            of(Task::LanguageModel),
+            course(90, |t| [NO, NO, Some(1.8 + 0.1 * (t / 7.0).sin() + 0.04 * chance(t, 7.0)), NO]),
+            &[NoProblem, Plateau, Unstable],
+            &[Overfit, Declining, GoodFit],
+        ),
+        case(
+            "a validation loss that rises while training stands still",
+            of(Task::LanguageModel),
+            course(12, |t| [Some(4.60 + 0.01 * chance(t, 1.0)), NO, Some(4.53 + 0.03 * t), NO]),
+            &[Declining],
+            &[GoodFit, Overfit, Plateau],
+        ),
+        case(
+            "a loss that settles within an epoch, far above zero",
+            of(Task::Audio),
+            losses(
+                &[14.7, 5.00, 5.07, 5.00, 4.99, 4.97, 4.98, 4.985, 4.977, 4.992],
+                &[5.3, 5.02, 5.0, 4.98, 4.975, 4.98, 4.982, 4.973, 4.98, 4.984],
+            ),
+            &[Underfit, Stuck],
+            &[GoodFit],
+        ),
+        case(
+            "a single validation after the last epoch",
+            of(Task::Unknown),
+            (1..=12).map(|t| at(t, [Some(2.0 / f64::from(t)), NO, (t == 12).then_some(0.4), NO])).collect(),
+            &[Unvalidated],
+            &[GoodFit, NoProblem],
+        ),
+        case(
+            "a first validation loss that means nothing, and a gap of two thirds",
+            of(Task::Unknown),
+            course(60, |t| {
+                let val = if t == 1.0 { 15.0 } else { 0.72 + 0.1 * (-t / 9.0).exp() };
+                [Some(0.44 + 0.25 * (-t / 15.0).exp()), NO, Some(val + 0.005 * chance(t, 2.0)), NO]
+            }),
+            &[Overfit],
+            &[GoodFit],
+        ),
+        case(
+            "fifteen epochs of augmented images that still get better",
+            of(Task::Images),
+            (1..)
+                .zip([
+                    (0.58, 0.60),
+                    (0.62, 0.63),
+                    (0.65, 0.64),
+                    (0.68, 0.67),
+                    (0.70, 0.69),
+                    (0.71, 0.695),
+                    (0.73, 0.70),
+                    (0.74, 0.71),
+                    (0.755, 0.71),
+                    (0.77, 0.725),
+                    (0.775, 0.72),
+                    (0.785, 0.735),
+                    (0.797, 0.73),
+                    (0.806, 0.74),
+                ])
+                .map(|(epoch, (train, val))| at(epoch, [NO, Some(train), NO, Some(val)]))
+                .collect(),
+            &[StillImproving],
+            &[GoodFit, Underfit],
+        ),
+    ]
+}
+
 fn all() -> Vec<Case> {
     [
+        little_known(),
         stepped(),
         seen_in_logs(),
         tutorials(),

@@ -132,11 +132,23 @@ impl Context {
     }
 }
 
-/// Returns whether a parameter's name contains one of the words. Words of two or three letters must stand alone.
+/// Returns whether a parameter's name has one of these words. Several words must follow each other: `learning_rate` is in
+/// `base_learning_rate` and `learningRate`, but not in `dropout_rate`.
 fn names_one(name: &str, words: &[&str]) -> bool {
-    let name = name.to_lowercase();
-    let alone = |word: &str| name.split(|c: char| !c.is_alphanumeric()).any(|part| part == word);
-    words.iter().any(|word| if word.len() > 3 { name.contains(word) } else { alone(word) })
+    let mut plain = String::from("_");
+    for (before, letter) in std::iter::once('_').chain(name.chars()).zip(name.chars()) {
+        if letter.is_uppercase() && before.is_lowercase() {
+            plain.push('_');
+        }
+        plain.push(if letter.is_alphanumeric() { letter.to_ascii_lowercase() } else { '_' });
+    }
+    plain.push('_');
+    let ends = |rest: &str| {
+        rest.strip_prefix('s').unwrap_or(rest).trim_start_matches(|c: char| c.is_ascii_digit()).starts_with('_')
+    };
+    words
+        .iter()
+        .any(|word| plain.match_indices(&format!("_{word}")).any(|(at, found)| ends(&plain[at + found.len()..])))
 }
 
 fn followed(recipe: &Recipe) -> Vec<Advice> {
@@ -182,6 +194,21 @@ mod tests {
     use super::*;
     use sweep_core::trial::Outcome;
     use sweep_spec::Spec;
+
+    #[test]
+    fn a_parameter_is_named_by_whole_words() {
+        let has = |names: &[&str], advice| {
+            let parameters = Some(names.iter().map(|name| (*name).to_owned()).collect());
+            Context { parameters, ..Context::default() }.can_follow(advice)
+        };
+        for name in ["lr", "learning_rate", "base_lr", "optimizer.lr", "learningRate", "lr0", "eta"] {
+            assert!(has(&[name], Advice::LowerLearningRate), "{name}");
+        }
+        assert!(!has(&["dropout_rate", "drop_rate", "epochs"], Advice::LowerLearningRate));
+        assert!(has(&["hidden_units"], Advice::LargerNetwork) && !has(&["batch_size"], Advice::LargerNetwork));
+        assert!(!has(&["lr_decay", "batch_norm"], Advice::MoreRegularization));
+        assert!(has(&["weight-decay"], Advice::MoreRegularization) && has(&["dropout2"], Advice::MoreRegularization));
+    }
 
     #[test]
     fn others_are_the_best_of_all_but_the_trial_itself() {

@@ -34,6 +34,8 @@ pub enum Name {
     OverRegularized,
     /// Validation gets worse, or stays far behind, while training continues to improve.
     Overfit,
+    /// Validation gets worse, and training does not explain it.
+    Declining,
     /// The curve swings from epoch to epoch.
     Unstable,
     /// More epochs would help.
@@ -42,6 +44,8 @@ pub enum Name {
     Plateau,
     /// No problem with the fit was found.
     GoodFit,
+    /// No problem was found, but no metric was measured both in training and in validation.
+    NoProblem,
     /// Accuracy contradicts the loss and was not used.
     AccuracyUnusable,
 }
@@ -61,10 +65,12 @@ impl Name {
             Name::Underfit => "the network does not fit even the training data",
             Name::OverRegularized => "dropout or weight decay is too strong",
             Name::Overfit => "the network memorizes the training data instead of generalizing",
+            Name::Declining => "validation gets worse after its best epoch",
             Name::Unstable => "the learning rate is too high or batches are too small",
             Name::StillImproving => "more epochs would help",
             Name::Plateau => "validation no longer changes",
             Name::GoodFit => "no problem with the fit was found",
+            Name::NoProblem => "no problem was found, but too little was measured to call the fit good",
             Name::AccuracyUnusable => "accuracy does not measure what the network is trained for",
         }
     }
@@ -87,7 +93,7 @@ impl Name {
         match self {
             Name::Stuck | Name::LowCeiling | Name::Underfit | Name::OverRegularized => Learning::TooLittle,
             Name::Diverged | Name::Worsening | Name::ModeMismatch | Name::ValidationAtChance => Learning::Open,
-            Name::TooShort | Name::Unvalidated => Learning::Open,
+            Name::TooShort | Name::Unvalidated | Name::Declining | Name::NoProblem => Learning::Open,
             Name::Overfit | Name::Unstable | Name::StillImproving | Name::Plateau => Learning::Proven,
             Name::GoodFit | Name::AccuracyUnusable => Learning::Proven,
         }
@@ -109,10 +115,12 @@ impl fmt::Display for Name {
             Name::Underfit => "underfit",
             Name::OverRegularized => "over-regularized",
             Name::Overfit => "overfit",
+            Name::Declining => "declining",
             Name::Unstable => "unstable",
             Name::StillImproving => "still improving",
             Name::Plateau => "plateau",
             Name::GoodFit => "good fit",
+            Name::NoProblem => "no problem",
             Name::AccuracyUnusable => "accuracy unusable",
         })
     }

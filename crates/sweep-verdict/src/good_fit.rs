@@ -1,4 +1,5 @@
-//! Good fit: no rule found a problem.
+//! Good fit: no rule found a problem. If no metric was measured both in training and in validation, that is all that can
+//! be said.
 
 use super::finding::Unit;
 use super::finding::number;
@@ -9,12 +10,20 @@ use super::{Advice, Finding, Name, Severity};
 /// A gap between the accuracies below this is not worth a number.
 const CLOSE: f64 = 0.03;
 
+/// A gap from which on it is overfitting.
+const FAR: f64 = 0.10;
+
 /// Losses with this ratio are not called close.
 const APART: f64 = 1.3;
 
+/// A difference below this share of the first validation loss is no overfitting, whatever the ratio.
+const NEARLY_GONE: f64 = 0.09;
 /// A loss that falls by less than this share of its first value has hardly moved, if there are this many values.
 const HARDLY: f64 = 0.03;
 const LEAST_VALUES: usize = 5;
+/// The same from the second value on, if there are this many, and if the loss is still this share of its first value: a loss
+/// that settles at once, as that of a model that gives the same answer to everything.
+const SETTLED: (f64, usize, f64) = (0.01, 8, 0.1);
 /// An accuracy that gains this much shows that something was learned.
 const LEARNED: f64 = 0.03;
 /// A validation loss that ends this many times as high as its best is no good fit, whatever its noise.
@@ -22,13 +31,19 @@ const ABOVE_BEST: f64 = 1.15;
 
 /// Returns what speaks against a good fit, although no rule found a problem.
 pub fn objection(view: &View) -> Option<Finding> {
-    unmoved(view).or_else(|| above_best(view))
+    unmoved(view).or_else(|| above_best(view)).or_else(|| poor(view))
 }
 
 /// No loss moves, and no accuracy does.
 fn unmoved(view: &View) -> Option<Finding> {
     let losses = || view.train_loss.iter().chain(&view.val_loss);
-    let still = |loss: &Series| loss.values[0] - loss.best_level() < HARDLY * loss.values[0].abs();
+    let settled = |loss: &Series| {
+        let (share, least, left) = SETTLED;
+        loss.len() >= least
+            && loss.values[1] - loss.best_level() < share * loss.values[1].abs()
+            && loss.best_level() > left * loss.values[0]
+    };
+    let still = |loss: &Series| loss.values[0] - loss.best_level() < HARDLY * loss.values[0].abs() || settled(loss);
     let moves =
         |accuracy: &Series| accuracy.best_level() - accuracy.values[0] >= LEARNED || accuracy.end() > 1.0 - LEARNED;
     let loss = losses().next().filter(|loss| loss.len() >= LEAST_VALUES)?;
@@ -45,6 +60,18 @@ fn unmoved(view: &View) -> Option<Finding> {
             .evidence("first loss", Unit::Loss, loss.values[0])
             .evidence("best loss", Unit::Loss, loss.best_level())
             .advice([Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::DefaultAdam]),
+    )
+}
+
+/// Training ends poor, but not so flat that `underfit` is sure.
+fn poor(view: &View) -> Option<Finding> {
+    let poor = view.poor_training(view.last)?;
+    let headline =
+        format!("Training has learned little so far: {} ends at {}, and improves slowly.", poor.what, poor.text());
+    Some(
+        Finding::new(Name::Underfit, Severity::Mild, headline)
+            .evidence(format!("{} at the end", poor.what), poor.unit, poor.value)
+            .advice([Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::HigherLearningRate]),
     )
 }
 
@@ -67,6 +94,19 @@ fn above_best(view: &View) -> Option<Finding> {
             .evidence("validation loss at the end", Unit::Loss, end)
             .advice([Advice::LowerLearningRate, Advice::LargerBatch]),
     )
+}
+
+/// Whether two losses end close together, or both far below their start.
+fn are_close((train, val): (&Series, &Series)) -> bool {
+    let apart = val.end() - train.end();
+    apart <= (APART - 1.0) * train.end().abs() || apart <= NEARLY_GONE * val.values[0].abs()
+}
+
+/// Whether training is not far ahead of validation, by the probability of the right class, which the training loss tells.
+fn fits_alike(view: &View) -> bool {
+    let loss = view.train_loss.as_ref().filter(|loss| loss.len() >= LEAST_VALUES);
+    let ends = loss.zip(view.val_accuracy.as_ref()).map(|(loss, val)| (loss.end(), val.end()));
+    ends.is_some_and(|(loss, val)| loss >= 0.0 && (-loss).exp() - val < FAR)
 }
 
 /// Returns the finding that is used if there are only notes.
@@ -97,12 +137,14 @@ pub fn finding(view: &View) -> Finding {
         }
         (None, None) => "Training was not measured, so only validation was judged".to_owned(),
     };
-    let measured = view.train_loss.is_some() || view.train_accuracy.is_some();
-    let found = if measured { "No problem was found." } else { "No problem was found, but the fit is not known." };
+    let (name, found) = match both.is_some() || losses.is_some_and(are_close) || fits_alike(view) {
+        true => (Name::GoodFit, "No problem was found."),
+        false => (Name::NoProblem, "No problem was found so far, but the fit is not known."),
+    };
     let headline =
         format!("{found} {close}, and validation does not get worse by more than its noise.{}", view.caveat());
     let end = |series: &Option<super::series::Series>| series.as_ref().map(|series| series.end());
-    Finding::new(Name::GoodFit, Severity::Note, headline)
+    Finding::new(name, Severity::Note, headline)
         .evidence("training accuracy at the end", Unit::Accuracy, end(&view.train_accuracy))
         .evidence("validation accuracy at the end", Unit::Accuracy, end(&view.val_accuracy))
         .evidence("validation loss at the end", Unit::Loss, end(&view.val_loss))

@@ -13,6 +13,7 @@ mod cases;
 mod context;
 #[cfg(test)]
 mod corpus;
+mod declining;
 mod diverged;
 mod finding;
 mod good_fit;
@@ -32,6 +33,7 @@ mod task;
 #[cfg(test)]
 mod tests;
 mod too_short;
+mod turn;
 mod underfit;
 mod unstable;
 mod unvalidated;
@@ -65,6 +67,7 @@ const RULES: &[Rule] = &[
     underfit::find,
     over_regularized::find,
     overfit::find,
+    declining::find,
     unstable::find,
     still_improving::find,
     plateau::find,
@@ -83,10 +86,12 @@ pub fn judge(curve: &[EpochMetrics], context: &Context) -> Vec<Finding> {
     let view = View::new(curve, context);
     let mut findings = found(&view);
     findings.extend(view.unusable.as_ref().map(accuracy_unusable::finding));
+    let is_lowered = findings.iter().any(|finding| finding.advice.contains(&Advice::LowerLearningRate));
     for finding in &mut findings {
         finding.task = context.task;
         let advice = std::mem::take(&mut finding.advice).into_iter();
         let advice = advice.filter_map(|advice| advice.suited(context.task));
+        let advice = advice.filter(|advice| *advice != Advice::HigherLearningRate || !is_lowered);
         finding.advice = advice.filter(|advice| context.can_follow(*advice)).collect();
         finding.advice.sort_unstable();
         finding.advice.dedup();
@@ -99,14 +104,21 @@ fn found(view: &View) -> Vec<Finding> {
         return vec![finding];
     }
     if let Some(mut short) = too_short::find(view) {
-        // With few epochs, only findings that are clear are reported.
-        let overfit = overfit::find(view).filter(|finding| finding.severity >= Severity::Clear);
+        // With few epochs, only findings that are clear are reported, and losses alone are far apart by chance.
+        let is_told = |finding: &Finding| finding.onset().is_some() || view.accuracy_gap().is_some();
+        let overfit = overfit::find(view).filter(|finding| finding.severity >= Severity::Clear && is_told(finding));
         if overfit.is_some() {
             short.advice.clear();
         }
         return [Some(short), unvalidated::find(view), overfit].into_iter().flatten().collect();
     }
     let mut findings: Vec<Finding> = RULES.iter().filter_map(|rule| rule(view)).collect();
+    if findings.iter().all(|finding| finding.severity == Severity::Note || finding.name == Name::Unstable)
+        && let Some(unfinished) = still_improving::unfinished(view)
+    {
+        findings.retain(|finding| finding.name != Name::Plateau);
+        findings.push(unfinished);
+    }
     if findings.iter().all(|finding| finding.severity == Severity::Note) {
         findings.insert(0, good_fit::objection(view).unwrap_or_else(|| good_fit::finding(view)));
     }

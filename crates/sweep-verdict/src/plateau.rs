@@ -35,8 +35,11 @@ pub fn find(view: &View) -> Option<Finding> {
     if !long || inside < 5 || still_improving::find(view).is_some() {
         return None;
     }
-    // A smaller learning rate may lead out of a plateau, unless something else is its cause.
-    let alone = underfit::find(view).is_none() && overfit::find(view).is_none() && low_ceiling::find(view).is_none();
+    // A smaller learning rate may lead out of a plateau, unless something else is its cause, or nothing is left to gain.
+    let alone = !view.is_all_right()
+        && underfit::find(view).is_none()
+        && overfit::find(view).is_none()
+        && low_ceiling::find(view).is_none();
     let headline = format!(
         "Validation {} no longer changes: it has stayed near {} for the last {length} epochs (since epoch {since}).",
         word(series),

@@ -1,6 +1,6 @@
 //! Still improving: validation had not settled when training ended, and more epochs would improve it.
 
-use super::finding::{Unit, percent};
+use super::finding::{Unit, number, percent};
 use super::outlook::Outlook;
 use super::series::Series;
 use super::view::{View, unit, word};
@@ -20,6 +20,15 @@ const WORTH_POOR: f64 = 0.005;
 const SLOW: f64 = 0.1;
 /// Multiple of those minimum gains from which on stopping here is a clear problem.
 const CLEAR: f64 = 5.0;
+/// Numbers of values of a curve that may be unfinished without a forecast. A longer one has a forecast. In a shorter one, five
+/// values, which a trend needs, are more than half.
+const SHORT: std::ops::Range<usize> = 10..25;
+/// A best value is recent if fewer epochs came after it, …
+const LATELY: usize = 3;
+/// … and it is likely that the metric still improves if its trend is this many standard errors from zero: about 90%.
+const LIKELY_SIGMAS: f64 = 1.3;
+/// Multiple of those gains that a forecast must promise if the metric may also get worse.
+const UNSURE: f64 = 1.5;
 /// A learning rate below this share of its maximum has run out.
 const RUN_OUT: f64 = 0.05;
 
@@ -57,6 +66,60 @@ pub fn find(view: &View) -> Option<Finding> {
     )
 }
 
+/// Returns the finding where validation ends at its best and its level rose lately, but noise or a short curve allows no
+/// forecast.
+pub fn unfinished(view: &View) -> Option<Finding> {
+    if learning_rate_left(view).is_some_and(|left| left < RUN_OUT) {
+        return None;
+    }
+    // A loss beside an accuracy must promise more, as in a forecast.
+    let right = view.val_accuracy.as_ref().is_some_and(|accuracy| accuracy.end() >= RIGHT);
+    let loss = view.val_loss.as_ref().filter(|_| !right);
+    let loss = loss.map(|loss| (loss, WORTH_LOSS_ALONE * loss.end().abs()));
+    let watched = view.watched().map(|series| (series, worth_of(series)));
+    let rises = |(series, worth): (&'_ Series, f64)| {
+        let trend = series.trend().filter(|trend| trend.gain >= LIKELY_SIGMAS * trend.error)?;
+        let is_recent = SHORT.contains(&series.len()) && series.len() - 1 - best_value(series) < LATELY;
+        (is_recent && trend.gain * trend.span >= worth).then_some(trend)
+    };
+    let (series, trend) = watched.into_iter().chain(loss).find_map(|one| Some((one.0, rises(one)?)))?;
+    let text = |value| unit(series).text(value);
+    let gained = trend.gain * trend.span;
+    let gained = match unit(series) {
+        Unit::Accuracy => format!("{} points", number(gained * 100.0, 1)),
+        _ => text(gained),
+    };
+    let headline = format!(
+        "More epochs may help: validation {} was best near the end ({}), and got better by about {gained} over the last {:.0} \
+         epochs. It is too noisy, or the curve too short, for a forecast.",
+        word(series),
+        text(series.values[best_value(series)]),
+        trend.span
+    );
+    let until = view.last.saturating_add(view.last.div_ceil(2));
+    Some(
+        Finding::new(Name::StillImproving, Severity::Mild, headline)
+            .evidence(format!("validation {} at the end", word(series)), unit(series), series.end())
+            .advice([Advice::MoreEpochs { until, longer_schedule: false }]),
+    )
+}
+
+/// Returns the index of the best single value.
+fn best_value(series: &Series) -> usize {
+    (0..series.len())
+        .rev()
+        .reduce(|a, b| if series.gain(series.values[b], series.values[a]) > 0.0 { b } else { a })
+        .unwrap_or(0)
+}
+
+/// Returns the gain from which on more epochs are worth it.
+fn worth_of(series: &Series) -> f64 {
+    match unit(series) {
+        Unit::Accuracy => WORTH_ACCURACY,
+        _ => WORTH_LOSS * series.end().abs(),
+    }
+}
+
 /// Returns the finding where the learning rate was annealed. The fall of the loss at the end is then due to the small
 /// steps, and no curve can be fitted to what would follow.
 fn annealed(view: &View, series: &Series, outlook: Outlook, left: f64) -> Finding {
@@ -86,11 +149,8 @@ fn goes_on(series: &Series, worth: f64) -> bool {
 /// Returns the metric that improves, its forecast, and the gain from which on more epochs are worth it.
 fn forecast<'v>(view: &'v View) -> Option<(&'v Series, Outlook, f64)> {
     let watched = view.watched()?;
-    let worth = match unit(watched) {
-        Unit::Accuracy => WORTH_ACCURACY,
-        _ => WORTH_LOSS * watched.end().abs(),
-    };
-    if let Some(outlook) = view.outlook.filter(|outlook| outlook.gain >= worth) {
+    let worth = worth_of(watched);
+    if let Some(outlook) = view.outlook.filter(|outlook| promises(watched, outlook, worth)) {
         return Some((watched, outlook, worth));
     }
     let (loss, outlook) = (view.val_loss.as_ref()?, view.loss_outlook?);
@@ -103,9 +163,17 @@ fn forecast<'v>(view: &'v View) -> Option<(&'v Series, Outlook, f64)> {
     (sure && outlook.gain >= worth).then_some((loss, outlook, worth))
 }
 
+/// Returns whether a forecast is worth the epochs. If more may be lost than gained, it is no forecast.
+fn promises(series: &Series, outlook: &Outlook, worth: f64) -> bool {
+    let may_lose = series.gain(series.end(), outlook.between[0]);
+    let least = if may_lose > 0.0 { UNSURE * worth } else { worth };
+    outlook.gain >= least.max(may_lose)
+}
+
 /// Returns whether the loss has hardly moved so far.
 fn slow(view: &View) -> bool {
-    view.train_loss.as_ref().is_some_and(|loss| loss.values[0] - loss.end() < SLOW * loss.values[0])
+    let fell = |loss: &Series| (loss.values[0] - loss.end()) / loss.values[0];
+    view.train_loss.as_ref().is_some_and(|loss| (0.0..SLOW).contains(&fell(loss)))
 }
 
 /// Returns the last learning rate as a share of the highest.

@@ -34,8 +34,7 @@ const NAMES: [(&str, Task); 6] = [
     ("tabular", Task::Tabular),
 ];
 
-/// Words in names of metrics, parameters, and programs that only one task has. The task with the most matches wins, and of
-/// several the first one, so the more special ones come first.
+/// Words in names of metrics, parameters, and programs that only one task has.
 const WORDS: [(Task, &[&str]); 6] = [
     (
         Task::Detection,
@@ -54,11 +53,9 @@ const WORDS: [(Task, &[&str]); 6] = [
             "imdb",
             "sst2",
             "glue",
-            "token",
             "tokens",
             "vocab",
             "tokenizer",
-            "text",
             "nlp",
         ],
     ),
@@ -87,7 +84,6 @@ const WORDS: [(Task, &[&str]); 6] = [
         &[
             "image",
             "images",
-            "img",
             "imagenet",
             "mnist",
             "cifar",
@@ -107,8 +103,14 @@ const WORDS: [(Task, &[&str]); 6] = [
     ),
 ];
 
+/// A text of more words than this is prose or code, in which any word may occur, …
+const PROSE: usize = 300;
+/// … so this many different words must name the task.
+const LEAST_IN_PROSE: usize = 2;
+
 impl Task {
-    /// Recognizes the task by the names of metrics, parameters, columns, or a program.
+    /// Recognizes the task by the names of metrics, parameters, columns, or a program: the one with the most words. It is
+    /// unknown if another one has at least half as many, because neutral advice is better than advice on other data.
     pub fn of_names<'n>(names: impl IntoIterator<Item = &'n str>) -> Task {
         // In any other case, it is the word for applying a function.
         let names: Vec<String> = names.into_iter().map(|name| name.replace("mAP", "map50 ").to_lowercase()).collect();
@@ -116,10 +118,25 @@ impl Task {
             let apart = |c: char| !c.is_alphanumeric();
             names.iter().flat_map(move |name| name.split(apart).chain(name.split_whitespace()))
         };
-        let counts = WORDS.iter().map(|(task, known)| (words().filter(|word| known.contains(word)).count(), *task));
+        // The number of different words, since a text may repeat one of them.
+        let count = |known: &[&str]| known.iter().filter(|known| words().any(|word| word == **known)).count();
+        let counts: Vec<(usize, Task)> = WORDS.iter().map(|(task, known)| (count(known), *task)).collect();
+        let least = if words().nth(PROSE).is_some() { LEAST_IN_PROSE } else { 1 };
         // Of equal counts, `max_by_key` takes the last one.
-        let found = counts.rev().filter(|(count, _)| *count > 0).max_by_key(|(count, _)| *count);
-        found.map_or(Task::Unknown, |(_, task)| task)
+        let found = counts.iter().rev().max_by_key(|(count, _)| *count).filter(|(count, _)| *count >= least);
+        let (most, task) = found.copied().unwrap_or_default();
+        let contradicts = |(count, other): &(usize, Task)| 2 * count >= most && !task.is_like(*other);
+        if counts.iter().any(contradicts) { Task::Unknown } else { task }
+    }
+
+    /// Whether two tasks have the same inputs, so that words of both are no contradiction.
+    fn is_like(self, other: Task) -> bool {
+        let inputs = |task| match task {
+            Task::LanguageModel => Task::Text,
+            Task::Detection => Task::Images,
+            task => task,
+        };
+        inputs(self) == inputs(other)
     }
 
     /// Whether a training accuracy far from 100% shows that something is wrong. Tokens, boxes, and rows of tables often
@@ -168,7 +185,10 @@ mod tests {
         assert_eq!(of(&["validation_0-rmse"]), Task::Tabular);
         assert_eq!(of(&["n_estimators", "max_depth"]), Task::Tabular);
         assert_eq!(of(&["CIFAR images of a convnet", "tokens"]), Task::Images);
+        assert_eq!(of(&["gpt2 tokenizer"]), Task::LanguageModel);
         assert_eq!(of(&["python", "train.py", "lr", "val_accuracy"]), Task::Unknown);
+        assert_eq!(of(&["an image of the tokens"]), Task::Unknown, "either may be the task");
+        assert_eq!(of(&[&("one image among many words ".to_owned() + &"and ".repeat(400))]), Task::Unknown);
         for name in Task::names() {
             assert_eq!(name.parse::<Task>().map(|task| task.to_string()), Ok(name.to_owned()));
         }

@@ -22,8 +22,10 @@ pub fn find(view: &View) -> Option<Finding> {
         many => format!("{many} epochs are too few to judge the fit: a trend cannot be distinguished from noise."),
     };
     let improving = view.watched().is_some_and(|series| series.len() > 1 && series.best() + 1 == series.len());
-    let until = |planned: u32| planned.max(view.last.saturating_mul(2)).max(LEAST_EPOCHS);
-    let planned = view.context.epochs_planned.filter(|_| improving);
+    let until = |planned: u32| {
+        if planned > view.last { planned } else { view.last.saturating_mul(2).max(LEAST_EPOCHS) }
+    };
+    let planned = view.context.epochs_planned.filter(|_| improving && view.last < LEAST_EPOCHS);
     let longer = planned.map(|planned| Advice::MoreEpochs { until: until(planned), longer_schedule: false });
     Some(
         Finding::new(Name::TooShort, Severity::Note, headline)

@@ -38,10 +38,12 @@ pub fn find(view: &View) -> Option<Finding> {
     let matters = view.trained_loss.as_ref().is_some_and(|series| series.noise >= TRAINING_LOSS * beside);
     // Some scripts print the loss of a few batches of an epoch. If validation is calm, training is.
     let is_calm = view.val_loss.as_ref().is_some_and(calm);
-    let is_told = matters && !is_calm && !view.context.single_batches;
+    let is_told = matters && !is_calm && !view.is_all_right() && !view.context.single_batches;
     let training = over(&view.trained_loss, TRAINING_LOSS).filter(|times| *times >= 1.0 && is_told);
     let validation = accuracy.map(|series| series.noise / VALIDATION_ACCURACY);
-    let validation = validation.or_else(|| over(&view.val_loss, VALIDATION_LOSS)).filter(|times| *times >= 1.0);
+    // An accuracy that does not swing is calm, whatever the loss does.
+    let by_loss = || over(&view.val_loss, VALIDATION_LOSS).filter(|_| view.val_accuracy.is_none());
+    let validation = validation.or_else(by_loss).filter(|times| *times >= 1.0);
     let severity = Severity::scale(training.into_iter().chain(validation).reduce(f64::max)?, SCALE);
     let about = |what: &str, series: &Series, noise: String| {
         let level = unit(series).text(series.end());

@@ -18,8 +18,13 @@ pub const POOR_SHARE: f64 = 0.5;
 
 /// A first loss from which on the classes are too many for images, and may be tokens: that of guessing among 18.
 const TOKENS: f64 = 2.9;
-/// The loss of guessing among 50 classes.
-const MANY_CLASSES: f64 = 3.9;
+/// The loss of guessing among 50 classes, and the largest of a network that has just been initialized. A larger one is no
+/// cross-entropy.
+const MANY_CLASSES: std::ops::RangeInclusive<f64> = 3.9..=20.0;
+
+/// Validation accuracy from which on the loss depends on so few examples that its moves mean little, and the largest loss
+/// that belongs to it. Where the loss is larger, the accuracy counts something else, such as background pixels.
+const ALL_RIGHT: (f64, f64) = (0.99, 0.3);
 
 /// How the training metrics were measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -121,6 +126,13 @@ impl<'a> View<'a> {
         self.accuracy_gap().map(|gap| gap < 0.0).or_else(by_loss).unwrap_or(false)
     }
 
+    /// Returns whether validation ends with nearly no errors.
+    pub fn is_all_right(&self) -> bool {
+        let (accuracy, loss) = ALL_RIGHT;
+        self.val_accuracy.as_ref().is_some_and(|val| val.end() >= accuracy)
+            && self.val_loss.as_ref().is_none_or(|val| val.end() <= loss)
+    }
+
     /// Returns training accuracy minus validation accuracy at the end.
     pub fn accuracy_gap(&self) -> Option<f64> {
         Some(self.train_accuracy.as_ref()?.end() - self.val_accuracy.as_ref()?.end())
@@ -174,7 +186,7 @@ impl<'a> View<'a> {
         let first = self.context.classes.map(|classes| f64::from(classes).ln());
         losses.is_some_and(|(start, best)| {
             let guessing = first.unwrap_or(start);
-            guessing >= MANY_CLASSES && 1.0 - best / guessing >= POOR_LOSS
+            MANY_CLASSES.contains(&guessing) && 1.0 - best / guessing >= POOR_LOSS
         })
     }
 

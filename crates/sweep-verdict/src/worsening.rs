@@ -6,18 +6,23 @@ use super::series::Series;
 use super::view::View;
 use super::{Advice, Finding, Name, Severity};
 
-/// Minimum number of values.
+/// Minimum number of values. In fewer than five, the loss must rise each time, and to this multiple of the first one: the
+/// first epochs of a warm-up can look like less.
 const LEAST_VALUES: usize = 3;
+const FEW: (usize, f64) = (5, 1.5);
 /// Minimum rise above the lowest level, as a share of it …
 const RISE: f64 = 0.10;
 /// … and in standard deviations of one value …
 const SIGMAS: f64 = 6.0;
 /// … and as a share of what training had gained before. A loss near zero moves by large factors, but loses little.
 const LOST: f64 = 0.30;
+/// A loss that rose in each of this many last epochs, to this multiple of its lowest level, is getting worse if it lost this
+/// share.
+const STEADILY: (usize, f64, f64) = (4, 2.0, 0.10);
 /// Shares of the gain from which on the finding is clear, and severe. A loss above its start has lost all of it.
 const LOST_SCALE: [f64; 2] = [0.5, 1.0];
-/// Share of the rise below which a loss at the end is coming back.
-const COMES_BACK: f64 = 0.5;
+/// Share of the rise below which a loss at the end is coming back, unless it is still above this multiple of its start.
+const COMES_BACK: (f64, f64) = (0.5, 2.0);
 /// A value this many times as large as all before it, and as the end, is an explosion.
 const EXPLODED: f64 = 100.0;
 
@@ -29,11 +34,15 @@ pub fn find(view: &View) -> Option<Finding> {
 }
 
 fn rise(loss: &Series) -> Option<Finding> {
-    let (start, best, end) = (loss.values[0], loss.best_level(), loss.end());
+    let (start, (best, end)) = (loss.values[0], low_and_end(loss));
     let (gained, lost) = (start - best, end - best);
     let share = if gained > 0.0 { lost / gained } else { f64::INFINITY };
     let at = loss.epochs[loss.best()];
-    if lost < RISE * best.abs() || lost < SIGMAS * loss.noise || share < LOST || !still_rising(loss) {
+    // The noise is that until the best epoch, because a sudden rise is no noise.
+    let before = loss.epochs.iter().copied().zip(loss.values.iter().copied()).take(loss.best() + 1);
+    let noise = Series::new(loss.goal, before).map_or(loss.noise, |before| before.noise.min(loss.noise));
+    let is_large = share >= LOST && still_rising(loss) || rises_steadily(loss) && share >= STEADILY.2;
+    if lost < RISE * best.abs() || lost < SIGMAS * noise || !is_large || only_a_warm_up(loss) {
         return None;
     }
     let text = |value| Unit::Loss.text(value);
@@ -54,13 +63,39 @@ fn rise(loss: &Series) -> Option<Finding> {
     )
 }
 
+/// Returns the lowest level and that at the end. If the last two epochs both rose, these are single values, because the
+/// median hides a rise that has just begun.
+fn low_and_end(loss: &Series) -> (f64, f64) {
+    let last = &loss.values[loss.len() - 3..];
+    match last.windows(2).all(|pair| pair[1] > pair[0]) {
+        true => (loss.values[loss.best()], last[2]),
+        false => (loss.best_level(), loss.end()),
+    }
+}
+
+/// Whether the loss rose in each of the last epochs, to a multiple of its lowest level.
+fn rises_steadily(loss: &Series) -> bool {
+    let (epochs, times, _) = STEADILY;
+    let last = &loss.values[loss.len().saturating_sub(epochs + 1)..];
+    loss.len() > epochs && last.windows(2).all(|pair| pair[1] > pair[0]) && loss.end() >= times * loss.best_level()
+}
+
+/// Whether there are so few values that a rise may be that of the first steps.
+fn only_a_warm_up(loss: &Series) -> bool {
+    let (few, times) = FEW;
+    let rises = loss.values.windows(2).all(|pair| pair[1] > pair[0]);
+    loss.len() < few && !(rises && loss.end() >= times * loss.values[0])
+}
+
 /// Whether most of the later values are above the one before. A loss that jumped once and falls again, as after a
 /// restart of the learning rate, gets better.
 fn still_rising(loss: &Series) -> bool {
     let after = &loss.smooth[loss.best().min(loss.len() - 2)..];
     let rises = after.windows(2).filter(|pair| pair[1] > pair[0]).count();
     let peak = after.iter().copied().fold(f64::NEG_INFINITY, f64::max);
-    let comes_back = after[after.len() - 1] - loss.best_level() < COMES_BACK * (peak - loss.best_level());
+    let end = after[after.len() - 1];
+    let comes_back = end - loss.best_level() < COMES_BACK.0 * (peak - loss.best_level())
+        && end < COMES_BACK.1 * loss.values[0].abs();
     2 * rises >= after.len() - 1 && !comes_back
 }
 

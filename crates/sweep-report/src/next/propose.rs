@@ -195,6 +195,7 @@ pub fn remarks(file: &Mapping, analysis: &Analysis) -> Vec<String> {
     }
     let first = [
         Advice::HoldOut,
+        Advice::MeasureTraining,
         Advice::CompareSets,
         Advice::CheckData,
         Advice::CheckTask,

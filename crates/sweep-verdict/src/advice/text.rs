@@ -8,19 +8,31 @@ impl Advice {
     pub fn text(self, task: Task) -> String {
         let text = match self {
             Advice::HoldOut => HOLD_OUT,
+            Advice::MeasureTraining => {
+                "Log the same metric, or the loss, on training data, too. Only both together show whether the model \
+                 overfits."
+            }
             Advice::CheckData => check_data(task),
             Advice::CompareSets => COMPARE_SETS,
             Advice::CheckTask => check_task(task),
-            Advice::CheckCapacity => CHECK_CAPACITY,
+            Advice::CheckCapacity if task == Task::Images => CHECK_CAPACITY,
+            Advice::CheckCapacity => CHECK_ONE_BATCH,
             Advice::NoMoreDropout => {
                 "Do not add dropout before these checks are done: it lowers training accuracy, which is already low."
             }
             Advice::FasterStatistics => FASTER_STATISTICS,
+            Advice::DefaultAdam if matches!(task, Task::Text | Task::LanguageModel | Task::Audio) => {
+                "Before trying others, use Adam with a warm-up, and a learning rate of 0.001 for a small network, or 2e-5 to \
+                 5e-5 for a pretrained transformer."
+            }
             Advice::DefaultAdam => "Use Adam with its default learning rate of 0.001 before trying others.",
             Advice::LowerLearningRate => "Divide the learning rate by 10.",
+            Advice::HigherLearningRate if task == Task::Images => {
+                "Multiply the learning rate by 3, then by 10: the loss falls, but too slowly. For networks of a sweep file, \
+                 `sweep check` shows at which rate it falls fastest."
+            }
             Advice::HigherLearningRate => {
-                "Multiply the learning rate by 3, then by 10: the loss falls, but too slowly. `sweep check` shows at \
-                 which rate it falls fastest."
+                "Multiply the learning rate by 3, then by 10: the loss falls, but too slowly."
             }
             Advice::ClipGradients => "Clip the gradient norm (for example, at 1), or warm up the learning rate.",
             Advice::LargerBatch => "Double the batch size. If the validation set is small, validate on more.",
@@ -85,6 +97,10 @@ const COMPARE_SETS: &str = "Before any regularization, find what differs between
 const CHECK_CAPACITY: &str = "Check the capacity: without dropout, weight decay, max-norm and augmentation, training accuracy must \
      approach 100%. If it does not, the network is too small or the data is corrupt, and no other change \
      will help.";
+
+const CHECK_ONE_BATCH: &str = "Check the capacity: train on a single batch, without dropout and weight decay. Its loss must \
+     approach the lowest that is possible. If it does not, the network, the loss or the optimizer is wrong, and no other \
+     change will help.";
 
 const FASTER_STATISTICS: &str = "Let the running statistics of batch normalization adapt faster: use a momentum of 0.9 (0.1 in PyTorch's \
      convention) instead of 0.99, or smaller batches, so that an epoch has more steps.";

@@ -19,6 +19,9 @@ const LOSS_RATIO: f64 = 1.3;
 const LOSS_DIFFERENCE: f64 = 0.09;
 /// A ratio and a difference that are enough, whatever the first loss was.
 const LOSS_APART: (f64, f64) = (2.0, 0.2);
+/// Below that ratio, a validation loss still follows training if its best is more recent than this many epochs, and if it
+/// fell by this share in the last third.
+const FOLLOWS: (usize, f64) = (2, 0.02);
 /// A ratio from which on the finding is clear.
 const FAR: f64 = 4.0;
 /// Validation has not followed training if it ends at this share of its first value or above, while training ends at the
@@ -26,6 +29,8 @@ const FAR: f64 = 4.0;
 const LEFT_BEHIND: [f64; 3] = [0.95, 0.9, 1.15];
 /// … after this many epochs.
 const LEFT_BEHIND_AFTER: usize = 8;
+/// A first loss this many times the second one is that of outputs that mean nothing. The second one then counts as the first.
+const NO_START: f64 = 3.0;
 /// A first loss counts up to this many times the last one, because a regression may begin anywhere.
 const LARGEST_START: f64 = 100.0;
 /// Validation accuracy from which on a gap of the losses alone means little.
@@ -106,9 +111,14 @@ fn more_errors(view: &View, gap: f64) -> bool {
 fn of_losses(view: &View) -> Option<Gap> {
     let (train, val) = (view.train_loss.as_ref()?, view.val_loss.as_ref()?);
     let (low, high) = (train.end(), val.end());
-    let by_start = LOSS_DIFFERENCE * val.values[0].abs().min(LARGEST_START * high.abs());
+    let second = val.values.get(1).unwrap_or(&val.values[0]).abs();
+    let start = if val.values[0].abs() > NO_START * second { second } else { val.values[0].abs() };
+    let by_start = LOSS_DIFFERENCE * start.min(LARGEST_START * high.abs());
     let least = if high >= LOSS_APART.0 * low { by_start.min(LOSS_APART.1) } else { by_start };
-    let apart = low > 0.0 && high >= LOSS_RATIO * low && high - low >= least.max(4.0 * val.level_error());
+    // A validation loss that ends at its best has not stopped following training.
+    let falls = val.trend().is_some_and(|trend| trend.gain * trend.span >= FOLLOWS.1 * high);
+    let follows = high < LOSS_APART.0 * low && val.len() - 1 - val.best() < FOLLOWS.0 && falls;
+    let apart = low > 0.0 && !follows && high >= LOSS_RATIO * low && high - low >= least.max(4.0 * val.level_error());
     let apart = apart || left_behind(train, val);
     let right = view.val_accuracy.as_ref().is_some_and(|val| val.end() >= RIGHT);
     (view.accuracy_gap().is_none() && apart && !right).then_some(Gap::Losses { train: low, val: high })

@@ -1,18 +1,16 @@
 //! Overfit: validation loss rises beyond its own noise while training continues to improve, or training accuracy ends
-//! far above validation accuracy. Where no validation loss was measured, another validation metric falls.
+//! far above validation accuracy. Where no validation loss was measured, another validation metric falls while training
+//! continues to improve.
 
-mod decline;
 mod gap;
-mod turn;
 
 use super::finding::Unit;
 use super::series::Series;
+use super::turn::Turn;
 use super::view::{View, word};
 use super::{Advice, Finding, Name, Severity, low_ceiling, view::unit};
 
-use decline::Decline;
 use gap::Gap;
-use turn::Turn;
 
 /// Share of the way from guessing to perfect training accuracy below which there is nothing that could be overfitted: a
 /// validation loss that rises there is noise.
@@ -23,7 +21,7 @@ pub fn find(view: &View) -> Option<Finding> {
     if guesses(view) {
         return None;
     }
-    let signs = Signs { view, turn: Turn::new(view), decline: Decline::new(view), gap: Gap::new(view) };
+    let signs = Signs { view, turn: Turn::new(view).filter(Turn::is_overfitting), gap: Gap::new(view) };
     let finding = Finding::new(Name::Overfit, signs.severity()?, signs.sentences());
     Some(signs.advice(signs.evidence(finding)))
 }
@@ -35,18 +33,17 @@ fn guesses(view: &View) -> bool {
     chance.zip(end).is_some_and(|(chance, end)| end < chance + LEARNT * (1.0 - chance))
 }
 
-/// What shows that the network overfits. There is a decline only where there can be no turn.
+/// What shows that the network overfits.
 struct Signs<'a> {
     view: &'a View<'a>,
     turn: Option<Turn<'a>>,
-    decline: Option<Decline<'a>>,
     gap: Option<Gap>,
 }
 
 impl Signs<'_> {
     /// Returns the severity of the worst sign. `None` if there is no sign.
     fn severity(&self) -> Option<Severity> {
-        let by_turn = self.turn.as_ref().map(Turn::severity).or_else(|| self.decline.as_ref().map(Decline::severity));
+        let by_turn = self.turn.as_ref().map(Turn::severity);
         let by_gap = self.gap.map(Gap::severity);
         // Where both show it, it is clear.
         let both = by_turn.and(by_gap).map(|_| Severity::Clear);
@@ -55,15 +52,13 @@ impl Signs<'_> {
 
     fn sentences(&self) -> String {
         let turn = self.turn.as_ref().map(Turn::sentence);
-        let decline = self.decline.as_ref().map(Decline::sentence);
-        let alone = turn.is_none() && decline.is_none();
-        let gap = self.gap.and_then(|gap| gap.sentence(self.view, alone));
-        [turn, decline, gap].into_iter().flatten().collect::<Vec<_>>().join(" ")
+        let gap = self.gap.and_then(|gap| gap.sentence(self.view, turn.is_none()));
+        [turn, gap].into_iter().flatten().collect::<Vec<_>>().join(" ")
     }
 
     /// Returns the last epoch before it got worse.
     fn onset(&self) -> Option<u32> {
-        self.turn.as_ref().map(|turn| turn.onset).or(self.decline.as_ref().map(|decline| decline.onset))
+        self.turn.as_ref().map(|turn| turn.onset)
     }
 
     fn evidence(&self, finding: Finding) -> Finding {
@@ -77,9 +72,6 @@ impl Signs<'_> {
         );
         if let Some(turn) = &self.turn {
             finding = turn.evidence(finding);
-        }
-        if let Some(decline) = &self.decline {
-            finding = decline.evidence(finding);
         }
         finding =
             finding.evidence("training minus validation accuracy at the end", Unit::Accuracy, view.accuracy_gap());
