@@ -130,7 +130,15 @@ fn as_text(diagnoses: &[Diagnosis]) -> String {
     if diagnoses.len() > IN_FULL {
         for one in diagnoses {
             let verdicts: Vec<String> = one.findings.iter().map(verdict).collect();
-            let _ = writeln!(text, "{}: {}", one.title, verdicts.join(", "));
+            let verdicts = if verdicts.is_empty() { "no verdict".to_owned() } else { verdicts.join(", ") };
+            let _ = writeln!(text, "{}: {verdicts}", one.title);
+        }
+        let mut notes: Vec<&String> = Vec::new();
+        for note in diagnoses.iter().flat_map(|one| &one.notes) {
+            if !notes.contains(&note) {
+                notes.push(note);
+                wrap(&mut text, &format!("note: {note}"), ["  ", "  "]);
+            }
         }
         text += "\nFor the evidence and the fixes, give one file with one curve, or use --json.\n";
         return text;

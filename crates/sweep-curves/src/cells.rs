@@ -146,7 +146,21 @@ pub fn is_rule(line: &str) -> bool {
     !line.is_empty() && line.chars().all(|letter| "|-=+:_ ".contains(letter) || ('─'..='╿').contains(&letter))
 }
 
+/// Whether a row has the means or deviations of those above it, which are those of repetitions.
+pub fn is_mean(line: &str) -> bool {
+    let mut words =
+        line.split(|letter: char| !letter.is_alphanumeric() && letter != '.').filter(|word| !word.is_empty());
+    let is_named = words.next().is_some_and(|word| ["mean", "std", "average"].contains(&word.to_lowercase().as_str()));
+    let mut values = words.peekable();
+    is_named && values.peek().is_some() && values.all(|word| word.parse::<f64>().is_ok())
+}
+
 impl Columns {
+    /// Whether a column says which epoch or step a row belongs to.
+    pub fn counts(&self) -> bool {
+        self.names.iter().any(|name| matches!(meaning(name), Some((Target::Epoch | Target::Step, _))))
+    }
+
     /// Reads a row: where it belongs, and its numbers. Its first cell, its epoch, or its step is a number.
     pub fn row(&self, line: &str) -> Option<(Place, Vec<(String, f64)>)> {
         // Columns that are apart may be filled tightly.

@@ -197,6 +197,10 @@ impl Gather {
     pub fn finish(mut self, choices: &[Choice]) -> Result<(Vec<ForeignCurve>, Vec<String>), Problem> {
         let mut notes = self.notes.clone();
         merge_writers(&mut self.curves, &mut notes);
+        if choices.is_empty() {
+            self.curves =
+                std::mem::take(&mut self.curves).into_iter().flat_map(|one| by_model(one, &mut notes)).collect();
+        }
         let mut names: Vec<&str> = self.curves.iter().flat_map(|(_, names)| names.keys()).map(String::as_str).collect();
         names.sort_unstable();
         names.dedup();
@@ -261,6 +265,24 @@ impl Gather {
             false => Ok((curves, notes)),
         }
     }
+}
+
+/// Takes apart the models of a curve, each of which has losses of both sets under a word of its own, `reg_loss` and
+/// `reg_val_loss`, in epochs of its own.
+fn by_model((name, values): (String, Values), notes: &mut Vec<String>) -> Vec<(String, Values)> {
+    let models = values.keys().filter_map(|name| name.strip_suffix("_val_loss"));
+    let models: Vec<String> =
+        models.filter(|one| values.contains_key(&format!("{one}_loss"))).map(str::to_owned).collect();
+    let length = |model: &String| values[&format!("{model}_loss")].len();
+    if models.len() < 2 || models.iter().all(|model| length(model) == length(&models[0])) {
+        return vec![(name, values)];
+    }
+    note(notes, format!("{} are models of their own, each a separate curve", models.join(" and ")));
+    let of = |model: &String| -> Values {
+        let own = |name: &String| name.strip_prefix(model.as_str())?.strip_prefix('_').map(str::to_owned);
+        values.iter().filter_map(|(name, points)| Some((own(name)?, points.clone()))).collect()
+    };
+    models.iter().map(|model| ([name.as_str(), model].join(" ").trim().to_owned(), of(model))).collect()
 }
 
 /// Merges runs that are hardly longer than a row: several processes wrote their rows into the same file, one behind another.

@@ -146,6 +146,9 @@ pub fn read(sources: &[Source], format: Option<Format>, choices: &[Choice]) -> R
             None => detected(source, &bytes)?,
         };
         found.get_or_insert(format);
+        if let Some(end) = special::end_of_source(&source.name).filter(|_| format == Format::Log) {
+            gather.note(format!("it is a source file (.{end}) with the log of a training, and the log was read"));
+        }
         if format == Format::TensorBoard {
             events.push(events::File::new(source, &bytes).map_err(within)?);
             continue;

@@ -8,7 +8,7 @@ mod known;
 mod leading;
 mod numbers;
 
-use super::names::{is_part, meaning, names_part, quantity};
+use super::names::{is_bare_part, is_part, meaning, names_part, quantity};
 use super::scan::{Token, scan};
 use super::special::score;
 use super::{Target, names};
@@ -46,6 +46,8 @@ pub struct Pair {
 pub struct Line {
     /// The epoch that it names, as the program counts.
     pub epoch: Option<f64>,
+    /// Whether the epoch is a boosting round: `[50]`.
+    pub is_round: bool,
     /// The number of epochs that it names: `Epoch 3/10`.
     pub epochs: Option<f64>,
     /// Whether the line names the epoch and says nothing else.
@@ -70,6 +72,8 @@ pub struct Line {
     pub partial: bool,
     /// Its metrics, in order.
     pub pairs: Vec<Pair>,
+    /// The last set that it names, or that was announced.
+    pub part: Option<&'static str>,
     /// The set that it announces for the next lines.
     pub heading: Option<&'static str>,
     /// Whether it continues the previous one: ` * Acc@1 76.1`.
@@ -111,7 +115,7 @@ pub fn parse(text: &Text, part: Option<&'static str>, metric: &str) -> Line {
     let counted = parser.counted;
     let loose = std::mem::take(&mut parser.loose);
     let bare_sets = parser.bare_sets;
-    let mut line = Line { bare_sets, ..parser.line };
+    let mut line = Line { bare_sets, part: parser.part, ..parser.line };
     if (text.contains('|') || text.contains(" - "))
         && line.pairs.iter().any(|pair| matches!(meaning(&pair.name), Some((Target::Metric(_), _))))
     {
@@ -159,6 +163,12 @@ fn is_mean(name: &str) -> bool {
     let words = names::words(name);
     let is_known = |word: &String| MEANS.contains(&word.as_str()) || word == "epoch" || word == "so" || word == "far";
     !words.is_empty() && words.iter().all(is_known) && words.iter().any(|word| MEANS.contains(&word.as_str()))
+}
+
+/// Whether one decimal number follows, and not a list.
+fn is_one_value(rest: &[Token]) -> bool {
+    let is_decimal = |token: Option<&Token>| matches!(token, Some(Token::Number { decimal: true, .. }));
+    is_decimal(rest.first()) && !(rest.get(1) == Some(&Token::Mark(',')) && is_decimal(rest.get(2)))
 }
 
 /// Whether a word is the unit of the number before it.
@@ -220,6 +230,10 @@ impl<'a> Parser<'a> {
             Token::Word(word) if self.phrase.is_empty() && at > 0 && is_time_unit(word, &tokens[at - 1]) => {}
             Token::Word(word) => self.word(word),
             Token::Mark('(') if let Some(length) = self.remark(&tokens[at + 1..]) => return length + 2,
+            // `step 10, loss_train, 0.838`. Behind a list of names, a list of numbers follows.
+            Token::Mark(',') if self.has_metric() && is_one_value(&tokens[at + 1..]) && !self.of_list(tokens, at) => {
+                self.separated = true;
+            }
             Token::Mark(mark) => self.mark(mark, next),
             Token::Fraction(a, b) => self.fraction(a, b),
             // `Test after epoch_3: 100%|####|`.
@@ -234,6 +248,12 @@ impl<'a> Parser<'a> {
             {
                 self.line.step = Some(value);
                 return 1 + usize::from(next == Some(&Token::Mark(':')));
+            }
+            // `| train 2.1s | Acc 9%`: the time of a set, which ends there.
+            Token::Number { unit: true, .. }
+                if matches!(next, None | Some(Token::Mark('|' | ','))) && is_bare_part(&self.phrase.join(" ")) =>
+            {
+                self.end_of_number();
             }
             // `Prec@1  05 100.0 (99.9)`: the first number belongs to the name.
             Token::Number { decimal: false, unit: false, percent: false, .. } if self.is_of_name(&tokens[at + 1..]) => {
@@ -305,6 +325,12 @@ impl<'a> Parser<'a> {
             self.in_brackets_next = words;
         }
         Some(length)
+    }
+
+    /// Whether a comma at a place follows the second of two names: `loss, accuracy,`.
+    fn of_list(&self, tokens: &[Token], at: usize) -> bool {
+        let before = at.checked_sub(self.phrase.len() + 2).and_then(|at| tokens.get(at..at + 2));
+        matches!(before, Some([Token::Word(_), Token::Mark(',')]))
     }
 
     fn word(&mut self, word: &'a str) {
@@ -439,6 +465,10 @@ impl<'a> Parser<'a> {
         let name: Vec<&str> = self.phrase.iter().take_while(before).copied().collect();
         if !self.separated && name.len() < self.phrase.len() && quantity(&name.join(" ")).is_some() {
             self.placed = name;
+            self.phrase.clear();
+        } else if !self.separated && name.len() < self.phrase.len() && is_part(&name.join(" ")).is_some() {
+            // `Validate performance at epoch 1 is precision: 0.8`.
+            self.part = is_part(&name.join(" "));
             self.phrase.clear();
         }
     }

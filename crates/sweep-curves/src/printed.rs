@@ -74,6 +74,8 @@ pub struct Printed {
     settled: bool,
     /// The set that a heading announced.
     section: Option<&'static str>,
+    /// The set of the scores in the line above, if it named the epoch.
+    above_part: Option<&'static str>,
     /// Whether lines below the heading had metrics.
     section_is_used: bool,
     /// Lines since the heading.
@@ -99,6 +101,8 @@ pub struct Printed {
     had_bar: bool,
     /// Whether the first epoch had progress bars, and no validation.
     began_unvalidated: bool,
+    /// Whether the last epoch was a boosting round.
+    is_round: bool,
     /// Whether the epoch has a progress bar that names it.
     drawn: bool,
     /// Epochs without a number.
@@ -115,6 +119,8 @@ pub struct Printed {
     processes: Vec<(String, Printed)>,
     /// Whether a table came, so that numbers around it are no part of the curve.
     had_table: bool,
+    /// Whether a table without epochs ends with the means of its rows.
+    repetitions: bool,
     /// Whether the last row of a table was its header.
     is_below_header: bool,
     /// Whether the next line repeats an earlier one.
@@ -320,7 +326,7 @@ impl Printed {
     /// Reads a line, whose set an earlier one may have announced.
     fn parsed(&mut self, text: &Text) -> Line {
         let starred = text.raw.trim_start().starts_with("* ");
-        let mut part = if starred { self.last_part } else { self.section };
+        let mut part = if starred { self.last_part } else { self.above_part.take().or(self.section) };
         let mut line = parse(text, part, &self.metric);
         // `Prec@1 76.0 (75.1)` below `Test: [10/99] Loss 1.2 (1.3)`.
         let is_place = line.epoch.is_some() || line.step.is_some() || line.progress || line.bar;
@@ -341,6 +347,7 @@ impl Printed {
             line = parse(text, None, &self.metric);
         }
         self.below_heading(&mut line, text, part.filter(|_| !starred));
+        self.above_part = of_part_without_loss(&line);
         line
     }
 
@@ -413,6 +420,13 @@ impl Printed {
         self.values.clear();
         (self.whole, self.news, self.had_bar, self.drawn) = (false, false, false, false);
     }
+}
+
+/// The set of a line that names its epoch and scores, and whose loss may be in the next line.
+fn of_part_without_loss(line: &Line) -> Option<&'static str> {
+    let is_place = line.epoch.is_some() && line.step.is_none() && !line.bar && !line.progress;
+    let has_loss = || line.pairs.iter().any(|pair| names::quantity(&pair.name) == Some("loss"));
+    line.part.filter(|_| is_place && !line.pairs.is_empty() && !has_loss())
 }
 
 #[cfg(test)]

@@ -384,3 +384,89 @@ fn lines_that_stand_several_times_in_each_epoch_are_those_of_batches() {
     };
     assert_reads_so(&(epoch(0, 4.0) + &epoch(1, 1.0)), "3 - - -, 2 - - -");
 }
+
+#[test]
+fn a_log_in_comments_of_a_source_file_is_read_and_said_to_be_one() {
+    let source = |epochs: std::ops::Range<u32>| {
+        let log: String = epochs.map(|n| format!("# Epoch [{n}/9], Loss: 0.{n}, Validation Loss: 1.{n}\n")).collect();
+        let text = format!("lr = 0.1\nfor x in range(3):\n    print(f\"Epoch {{x}} loss {{y}}\")\n{log}");
+        Source { name: "train.py".into(), prefix: None, bytes: text.into() }
+    };
+    let found = read(&[source(1..7)], None, &[]).expect("it has a log");
+    assert_eq!(found.curves[0].epochs.len(), 6);
+    assert!(found.notes.iter().any(|note| note.contains("source file (.py)")), "{:?}", found.notes);
+    assert!(read(&[source(1..4)], None, &[]).is_err(), "a few lines may be an example");
+}
+
+#[test]
+fn commas_and_brackets_between_a_name_and_its_value_are_read() {
+    let steps = |n: u32| {
+        (1..4)
+            .map(move |step| format!("epoch {n}, phase train, step {step}0, loss_train, 0.{}\n", 9 - n))
+            .collect::<String>()
+            + &format!("epoch {n} | val_loss: 1.{n}\n")
+    };
+    assert_reads_so(&(steps(1) + &steps(2)), "0.8 - 1.1 -, 0.7 - 1.2 -");
+    let pair = |n: u32, part: &str| format!("INFO Epoch[{n}] {part}-accuracy=(accuracy,0.{n})\n");
+    let mxnet: String = (0..3).map(|n| pair(n, "Train") + &pair(n, "Validation")).collect();
+    assert_reads_so(&mxnet, "- 0 - 0, - 0.1 - 0.1, - 0.2 - 0.2");
+    let header = "Epoch 1: loss: 0.9\nnames, loss, accuracy, 0.5\nEpoch 2: loss: 0.8\n";
+    assert_reads_so(header, "0.9 - - -, 0.8 - - -");
+}
+
+#[test]
+fn boosting_rounds_of_other_models_are_curves_of_their_own() {
+    let epochs: String = (1..6).map(|n| format!("Epoch {n}, loss: 9{n}.5, time: 0min 1s\n")).collect();
+    let rounds =
+        |set: &str| -> String { (1..4).map(|n| format!("    [{n}0]\t{set}'s binary_logloss: 0.{n}\n")).collect() };
+    assert_says(
+        &(epochs + &rounds("valid")),
+        "91.5 - - -, 92.5 - - -, 93.5 - - -, 94.5 - - -, 95.5 - - -; - - 0.1 -, - - 0.2 -, - - 0.3 -",
+        "boosting rounds follow",
+    );
+    let end = "    Early stopping, best iteration is:\n    [10]\tvalid_0's binary_logloss: 0.1\n";
+    let models = rounds("valid_0") + end + &rounds("training");
+    assert_reads_so(&models, "- - 0.1 -, - - 0.2 -, - - 0.3 -; 0.1 - - -, 0.2 - - -, 0.3 - - -");
+}
+
+#[test]
+fn a_loss_below_the_scores_of_its_set_belongs_to_this_set() {
+    let set = |name: &str, n: u32, loss: f64| {
+        format!("{name} performance at epoch {n} is precision: 0.5, fscore: 0.6, right: 45.\nLoss is: {loss}.\n")
+    };
+    let epoch = |n: u32| {
+        set("Train", n, 0.9)
+            + &set("Validate", n, 0.8)
+            + &set("test", n, 0.7)
+            + &format!("Epoch {n} cost time: 3 second\n")
+    };
+    let (found, ..) = read_text("file", &(1..4).map(epoch).collect::<String>());
+    assert_eq!(found, "0.9 - 0.8 -, 0.9 - 0.8 -, 0.9 - 0.8 -");
+}
+
+#[test]
+fn models_under_prefixes_and_scores_of_both_sets_are_read() {
+    let models = r#"{"reg_loss": [1.2, 1.1, 1.0], "reg_val_loss": [0.5, 0.4, 0.3], "cls_loss": [0.7, 0.6], "cls_val_loss": [0.9, 0.8]}"#;
+    assert_says(models, "0.7 - 0.9 -, 0.6 - 0.8 -; 1.2 - 0.5 -, 1.1 - 0.4 -, 1 - 0.3 -", "cls and reg are models");
+    let rounds = |n: u32| format!("[{n}0]\ttraining's auc: 0.8{n}\tvalid_1's auc: 0.6{n}\n");
+    assert_says(
+        &(1..5).map(rounds).collect::<String>(),
+        "- 0.81 - 0.61, - 0.82 - 0.62, - 0.83 - 0.63, - 0.84 - 0.64",
+        "training set",
+    );
+}
+
+#[test]
+fn repetitions_with_their_mean_are_no_epochs_and_rare_accuracies_no_training() {
+    let rows: String = (1..5).map(|n| format!("{n}          0.68{n}    1.15{n}\n")).collect();
+    let table = format!("          TestAcc  TestLoss\n{rows}mean       0.703    1.095\nstd        0.050    0.157\n");
+    assert!(refusal(&table).contains("results of several training runs"), "{}", refusal(&table));
+    let line = |n: u32| {
+        format!("Epoch {n} loss 1.{n} | train 2.1s{}\n", if n % 10 == 0 { " | Acc 9.0% | infer 4.4s" } else { "" })
+    };
+    let (found, notes, _) = read_text("file", &(1..51).map(line).collect::<String>());
+    assert!(found.contains("1.10 - - 0.09") || found.contains("1.1 - - 0.09"), "{found}");
+    assert!(notes.iter().any(|note| note.contains("far less often than the loss")), "{notes:?}");
+    let zeros: String = (1..9).map(|n| format!("Epoch {n}: loss 0.000{}\n", if n < 4 { n } else { 0 })).collect();
+    assert!(read_text("file", &zeros).1.iter().any(|note| note.contains("it was rounded")), "{zeros}");
+}

@@ -33,7 +33,7 @@ pub fn scan(line: &str) -> Vec<Token<'_>> {
     let mut tokens = Vec::new();
     let mut rest = line;
     while let Some(first) = rest.chars().next().filter(|_| tokens.len() < MOST_TOKENS) {
-        if let Some(after) = wrapped_number(rest) {
+        if let Some(after) = wrapped_number(rest).or_else(|| named_again(rest, &tokens)) {
             rest = after;
         } else if first == ' ' || first == '\t' {
             let after = rest.trim_start_matches([' ', '\t']);
@@ -65,6 +65,14 @@ pub fn scan(line: &str) -> Vec<Token<'_>> {
 /// What follows `tensor(` or `np.float64(`, which Python prints around a number.
 fn wrapped_number(rest: &str) -> Option<&str> {
     ["tensor(", "np.float64(", "np.float32(", "array("].iter().find_map(|start| rest.strip_prefix(start))
+}
+
+/// What follows `(accuracy,` behind an equals sign: MXNet for Scala prints a metric's name again beside its value.
+fn named_again<'a>(rest: &'a str, before: &[Token]) -> Option<&'a str> {
+    let inside = rest.strip_prefix('(').filter(|_| before.last() == Some(&Token::Mark('=')))?;
+    let value =
+        inside.strip_prefix(word(inside)).filter(|_| inside.starts_with(char::is_alphabetic))?.strip_prefix(',')?;
+    number(value).map(|_| value)
 }
 
 fn not_finite(word: &str) -> Option<f64> {

@@ -10,31 +10,12 @@ use super::gather::{Points, Values, listed, note};
 use super::names::{self, Choice, Target, meaning, names_part};
 use super::rows::Place;
 pub use refused::{is_trial, lists_trials, results, single_value, trials, unjudgeable, unjudgeable_text};
-pub use source::of_program;
+pub use source::{end_of_source, of_program};
 use sweep_core::trial::METRICS;
 
 /// Words of losses that are a part of another one or a rival's, or of their weights.
-const PARTS: [&str; 19] = [
-    "weight",
-    "weights",
-    "coef",
-    "coeff",
-    "lambda",
-    "aux",
-    "kl",
-    "kld",
-    "reg",
-    "regularization",
-    "commit",
-    "adv",
-    "gen",
-    "generator",
-    "disc",
-    "discriminator",
-    "style",
-    "content",
-    "perceptual",
-];
+const PARTS: &str = "weight weights coef coeff lambda aux kl kld reg regularization commit adv gen generator disc discriminator \
+    style content perceptual";
 /// Scores of a validation set by their names in lower case, the most telling first.
 const SCORES: [&[&str]; 8] = [
     &["map", "map50_95", "map5095", "ap"],
@@ -47,7 +28,7 @@ const SCORES: [&[&str]; 8] = [
     &["r2"],
 ];
 /// Those that are measured on the training set as often.
-const OF_EITHER: std::ops::RangeInclusive<usize> = 1..=3;
+const OF_EITHER: std::ops::RangeInclusive<usize> = 1..=4;
 /// Words for the share of wrong answers.
 const ERROR_RATES: [&str; 5] = ["error", "merror", "err", "error1", "err1"];
 /// Number of values from which on an accuracy of an output is a curve beside longer ones.
@@ -205,7 +186,7 @@ fn only_losses(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes:
         let fits = |name: &&String| {
             let words = names::words(name);
             words.iter().any(|word| word == "loss" || word == "losses")
-                && !words.iter().any(|word| PARTS.contains(&word.as_str()))
+                && !words.iter().any(|word| PARTS.split(' ').any(|known| known == word))
                 && names_part(name).is_some_and(names::is_validation) == validation
                 && meaning(name).is_none()
                 && !names::is_ignorable(name)
@@ -308,7 +289,8 @@ pub fn is_measured(name: &str) -> bool {
 
 /// The words of a name besides that of its set.
 fn bare(name: &str) -> Vec<String> {
-    names::words(name).iter().filter(|word| names_part(word).is_none()).cloned().collect()
+    let is_kept = |word: &&String| names_part(word).is_none() && word.contains(char::is_alphabetic);
+    names::words(name).iter().filter(is_kept).cloned().collect()
 }
 
 /// If the validation set has no accuracy by a known name, but one of a single class or output, it is that one:
@@ -342,11 +324,9 @@ fn accuracy_of_output(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool,
     let found = [("val_accuracy", Some(val)), ("train_accuracy", train)];
     let found = found.map(|(metric, name)| Some((metric, (*name?).clone())).filter(|_| !has(values, metric)));
     let [Some((_, val)), train] = found else { return };
-    use_score(values, &val, notes);
-    if let Some((metric, name)) = train {
-        note(notes, format!("{name} is shown as the accuracy of the training set"));
-        let points = values.to_mut().remove(&name).unwrap_or_default();
-        values.to_mut().insert(metric.to_owned(), points);
+    show("val", &val, values, notes);
+    if let Some((_, name)) = train {
+        show("train", &name, values, notes);
     }
 }
 
@@ -378,10 +358,21 @@ fn score_for_accuracy(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool,
     }
 }
 
+/// Shows a score of the validation set as its accuracy, and that of the same name for the training set.
 fn use_score(values: &mut Cow<Values>, name: &str, notes: &mut Vec<String>) {
-    note(notes, format!("{name} is shown as the accuracy of the validation set"));
+    let of_training = |other: &&String| names_part(other).is_some_and(|part| !names::is_validation(part));
+    let train = values.keys().filter(of_training).find(|other| bare(other) == bare(name)).cloned();
+    show("val", name, values, notes);
+    if let Some(train) = train.filter(|_| !has(values, "train_accuracy")) {
+        show("train", &train, values, notes);
+    }
+}
+
+fn show(part: &str, name: &str, values: &mut Cow<Values>, notes: &mut Vec<String>) {
+    let set = if part == "val" { "validation" } else { "training" };
+    note(notes, format!("{name} is shown as the accuracy of the {set} set"));
     let points = values.to_mut().remove(name).unwrap_or_default();
-    values.to_mut().insert("val_accuracy".to_owned(), points);
+    values.to_mut().insert(format!("{part}_accuracy"), points);
 }
 
 /// What to write for `--columns` if one of these names may be the validation metric. Parts of the training loss are none.

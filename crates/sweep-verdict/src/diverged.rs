@@ -21,6 +21,8 @@ const GUESSING: [f64; 2] = [0.8, 0.97];
 
 /// A loss below this is no cross-entropy. One that is computed from probabilities instead of their logarithms is above −1.
 const BELOW_ZERO: f64 = -10.0;
+/// Multiple of its start below zero from which on any loss has no floor. That of a density model falls below zero, too.
+const NO_FLOOR: f64 = 1e4;
 
 /// Returns where the curve diverged, and what diverged.
 pub fn find(view: &View) -> Option<Finding> {
@@ -63,18 +65,23 @@ pub fn find(view: &View) -> Option<Finding> {
     )
 }
 
-/// The loss of a classification, beside which accuracy is measured, falls far below zero. No cross-entropy can.
+/// The loss of a classification, beside which accuracy is measured, falls far below zero, as no cross-entropy can. Or any
+/// loss falls without end.
 fn below_zero(view: &View) -> Option<Finding> {
     let has_accuracy = view.train_accuracy.is_some() || view.val_accuracy.is_some() || view.unusable.is_some();
     let loss = view.train_loss.as_ref().or(view.val_loss.as_ref())?;
-    if !has_accuracy || loss.end() > BELOW_ZERO || loss.end() >= loss.values[0] {
+    let is_endless = loss.end() < -NO_FLOOR * loss.values[0].abs().max(1.0);
+    if !(has_accuracy || is_endless) || loss.end() > BELOW_ZERO || loss.end() >= loss.values[0] {
         return None;
     }
-    let headline = format!(
-        "Training has no floor: its loss fell to {}, and a cross-entropy cannot be negative. The labels are probably not \
-         between 0 and 1, or the loss expects another output.",
-        Unit::Loss.text(loss.end())
-    );
+    let why = match is_endless {
+        true => "no loss that is worth minimizing does that. A term probably has the wrong sign, or is an adversary's.",
+        false => {
+            "a cross-entropy cannot be negative. The labels are probably not between 0 and 1, or the loss expects another \
+             output."
+        }
+    };
+    let headline = format!("Training has no floor: its loss fell to {}, and {why}", Unit::Loss.text(loss.end()));
     Some(
         Finding::new(Name::Diverged, Severity::Severe, headline)
             .evidence("training loss at the end", Unit::Loss, loss.end())

@@ -16,6 +16,8 @@ pub const OTHERS_REACH_MORE: f64 = 0.10;
 const SEVERE_BEHIND: f64 = 0.3;
 /// If the gap between training and validation is below this, regularization is what holds training back.
 const HELD: f64 = 0.05;
+/// If the gap at the end is this large, overfitting is the limit, however poor training is.
+const FAR_APART: f64 = 0.3;
 /// Number of epochs after the best one during which that best one counts as recent.
 const FRESH: u32 = 8;
 /// Training accuracy gained in the last third of the epochs, from which on training has not finished.
@@ -38,7 +40,7 @@ pub fn find(view: &View) -> Option<Finding> {
     let behind = behind_by.filter(|behind| *behind >= OTHERS_REACH_MORE);
     // Training that ends with a poor and flat curve is reported by `underfit`. Training that ends well shows that the
     // network can fit these images, and that it overfits.
-    let learns = view.poor_training(view.last).is_none();
+    let learns = view.poor_training(view.last).is_none() || view.accuracy_gap().is_some_and(|gap| gap >= FAR_APART);
     let poor = view.poor_training(peak).filter(|_| !learns && underfit::find(view).is_none());
     let ceiling_text = format!("Validation {} stalls near {}", word(watched), unit(watched).text(ceiling));
     let advice = [Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::KnownNetwork];

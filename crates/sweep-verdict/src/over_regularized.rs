@@ -20,6 +20,8 @@ const HELD_DOWN: (f64, u32) = (0.4, 20);
 /// Minimum deficit of the accuracy during training against validation. Half an epoch of progress and mild dropout
 /// explain a smaller one.
 const BEHIND_WHILE_TRAINING: f64 = 0.03;
+/// Share of the validation accuracy below which the training accuracy counts something else: no dropout explains that.
+const NOT_THE_SAME: f64 = 0.5;
 /// Training accuracy from which on there is nothing left to gain.
 const NO_ROOM: f64 = 0.9;
 
@@ -34,7 +36,12 @@ pub fn find(view: &View) -> Option<Finding> {
     let held_down =
         view.last >= HELD_DOWN.1 && view.poor_training(view.last).is_some_and(|poor| view.skill(&poor) < HELD_DOWN.0);
     let waits = !held_down && still_improving::find(view).is_some();
-    if !no_gap || train.len() < 2 || train.end().max(val.end()) >= NO_ROOM || waits {
+    if !no_gap
+        || train.len() < 2
+        || train.end().max(val.end()) >= NO_ROOM
+        || waits
+        || train.end() < NOT_THE_SAME * val.end()
+    {
         return None;
     }
     let dropout = view.context.dropout.filter(|dropout| *dropout >= HIGH_DROPOUT);

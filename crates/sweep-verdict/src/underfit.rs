@@ -17,16 +17,22 @@ pub fn find(view: &View) -> Option<Finding> {
     if view.accuracy_gap().is_some_and(|gap| gap >= LARGEST_GAP) || !flat(view) {
         return None;
     }
+    // Where validation is better, its value stands for that of training.
+    let (train, word) = match poor.unit {
+        Unit::Accuracy => (&view.train_accuracy, "accuracy"),
+        _ => (&view.train_loss, "loss"),
+    };
+    let is_own = train.as_ref().is_some_and(|train| train.at(view.last) == poor.value);
+    let what = format!("{} {word}", if is_own { "training" } else { "validation" });
     let severity = Severity::scale(1.0 - view.skill(&poor), [0.4, 0.6]);
     let headline = format!(
-        "The network underfits: {} ends at {} (epoch {}) and has hardly improved over the last third of the epochs.",
-        poor.what,
+        "The network underfits: {what} ends at {} (epoch {}) and has hardly improved over the last third of the epochs.",
         poor.text(),
         view.last
     );
     Some(
         Finding::new(Name::Underfit, severity, headline)
-            .evidence(format!("{} at the end", poor.what), poor.unit, poor.value)
+            .evidence(format!("{what} at the end"), poor.unit, poor.value)
             .evidence("training minus validation accuracy", Unit::Accuracy, view.accuracy_gap())
             .advice([Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::DefaultAdam])
             .advice([Advice::LessRegularization, Advice::LargerNetwork, Advice::BatchNorm]),

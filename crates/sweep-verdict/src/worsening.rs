@@ -10,6 +10,8 @@ use super::{Advice, Finding, Name, Severity};
 /// first epochs of a warm-up can look like less.
 const LEAST_VALUES: usize = 3;
 const FEW: (usize, f64) = (5, 1.5);
+/// In fewer values, the noise is unknown, and the last one alone may be it.
+const FEW_FOR_NOISE: usize = 8;
 /// Minimum rise above the lowest level, as a share of it …
 const RISE: f64 = 0.10;
 /// … and in standard deviations of one value …
@@ -80,11 +82,12 @@ fn rises_steadily(loss: &Series) -> bool {
     loss.len() > epochs && last.windows(2).all(|pair| pair[1] > pair[0]) && loss.end() >= times * loss.best_level()
 }
 
-/// Whether there are so few values that a rise may be that of the first steps.
+/// Whether there are so few values that a rise may be that of the first steps, or that of the last one alone.
 fn only_a_warm_up(loss: &Series) -> bool {
     let (few, times) = FEW;
     let rises = loss.values.windows(2).all(|pair| pair[1] > pair[0]);
-    loss.len() < few && !(rises && loss.end() >= times * loss.values[0])
+    let is_last_alone = loss.len() < FEW_FOR_NOISE && loss.best() + 2 == loss.len();
+    (loss.len() < few || is_last_alone) && !(rises && loss.end() >= times * loss.values[0])
 }
 
 /// Whether most of the later values are above the one before. A loss that jumped once and falls again, as after a

@@ -30,13 +30,8 @@ impl File {
     }
 }
 
-/// The steps of one name.
-#[derive(Debug, Clone, Copy)]
-struct Span {
-    first: f64,
-    last: f64,
-    count: usize,
-}
+/// The first and the last step of one name, and the number of its values.
+type Span = (f64, f64, usize);
 
 /// What one process wrote: a file, or the part of it up to a restart.
 #[derive(Debug)]
@@ -52,8 +47,8 @@ impl<'a> Part<'a> {
     fn new(file: &'a str, scalars: &'a [Scalar]) -> Part<'a> {
         let mut spans: BTreeMap<&str, Span> = BTreeMap::new();
         for Scalar { name, step, .. } in scalars {
-            let span = spans.entry(name).or_insert(Span { first: *step, last: *step, count: 0 });
-            *span = Span { first: span.first.min(*step), last: span.last.max(*step), count: span.count + 1 };
+            let (first, last, count) = spans.get(name.as_str()).copied().unwrap_or((*step, *step, 0));
+            spans.insert(name, (first.min(*step), last.max(*step), count + 1));
         }
         Part { file, scalars, spans, restarting: BTreeSet::new() }
     }
@@ -65,45 +60,40 @@ impl<'a> Part<'a> {
     /// Whether it continues what another one wrote: it starts later, at a step that the other one had passed or reached.
     /// A process that starts from the beginning logs its first value after at most one interval.
     fn resumes(&self, other: &Part) -> bool {
-        let is_later = other.scalars.last().is_some_and(|last| last.wall <= self.start());
         let shared = self.spans.iter().filter_map(|(name, span)| Some((span, other.spans.get(name)?)));
-        let longest = shared.max_by_key(|(span, _)| span.count);
-        is_later
-            && longest.is_some_and(|(own, before)| {
-                let interval = (own.last - own.first) / (own.count.max(2) - 1) as f64;
-                own.first > before.first && own.first > 1.5 * interval
-            })
+        let goes_on = |((first, last, count), (before, ..)): (&Span, &Span)| {
+            first > before && *first > 1.5 * (last - first) / ((*count).max(2) - 1) as f64
+        };
+        other.scalars.last().is_some_and(|last| last.wall <= self.start())
+            && shared.max_by_key(|((.., count), _)| *count).is_some_and(goes_on)
     }
 }
 
 /// The parts of a file. It has several if all its names go back to earlier steps at the same point.
 fn parts(file: &File) -> Vec<Part<'_>> {
     let mut last: BTreeMap<&str, f64> = BTreeMap::new();
-    let (mut restarts, mut restarting) = (Vec::new(), BTreeSet::new());
+    let (mut starts, mut restarting) = (vec![0], BTreeSet::new());
     for (at, Scalar { name, step, .. }) in file.scalars.iter().enumerate() {
         if last.insert(name, *step).is_some_and(|before| *step < before) {
-            restarts.push(at);
+            starts.push(at);
             restarting.insert(name.as_str());
-            last.clear();
-            last.insert(name, *step);
+            last = BTreeMap::from([(name.as_str(), *step)]);
         }
     }
-    let whole = || {
-        let mut part = Part::new(&file.name, &file.scalars);
-        part.restarting = if restarting.len() < part.spans.len() { restarting.clone() } else { BTreeSet::new() };
-        vec![part]
-    };
-    if restarts.len() > MOST_RESTARTS {
-        return whole();
-    }
-    let starts = [0].into_iter().chain(restarts.iter().copied());
-    let ends = restarts.iter().copied().chain([file.scalars.len()]);
-    let parts: Vec<Part> =
-        starts.zip(ends).map(|(start, end)| Part::new(&file.name, &file.scalars[start..end])).collect();
+    let is_one = starts.len() - 1 > MOST_RESTARTS;
+    starts.push(file.scalars.len());
+    let part = |ends: &[usize]| Part::new(&file.name, &file.scalars[ends[0]..ends[1]]);
+    let parts: Vec<Part> = if is_one { Vec::new() } else { starts.windows(2).map(part).collect() };
     let goes_back = |pair: &[Part]| {
-        pair[1].spans.iter().all(|(name, span)| pair[0].spans.get(name).is_none_or(|before| span.first <= before.last))
+        pair[1].spans.iter().all(|(name, (first, ..))| pair[0].spans.get(name).is_none_or(|before| *first <= before.1))
     };
-    if parts.windows(2).all(goes_back) { parts } else { whole() }
+    if !is_one && parts.windows(2).all(goes_back) {
+        return parts;
+    }
+    let mut whole = Part::new(&file.name, &file.scalars);
+    let all_go_back = restarting.len() == whole.spans.len();
+    whole.restarting = if all_go_back { BTreeSet::new() } else { restarting };
+    vec![whole]
 }
 
 /// The parts of each run, by index. `parts` are in the order of their starts.
@@ -136,16 +126,16 @@ pub fn gather(files: &[File], gather: &mut Gather) -> Result<(), Problem> {
             0 if runs.len() == 1 => String::new(),
             _ => format!("{} {}", parts[run[0]].file, number + 1),
         };
-        let restarting = run.iter().flat_map(|part| &parts[*part].restarting);
-        restarting
-            .for_each(|name| gather.note(format!("the steps of {name} go back again and again, so it was left out")));
+        for name in run.iter().flat_map(|part| &parts[*part].restarting) {
+            gather.note(format!("the steps of {name} go back again and again, so it was left out"));
+        }
         let mut replaced = 0;
         for (at, part) in run.iter().enumerate() {
             let later = &run[at + 1..];
             let is_used = |scalar: &&Scalar| !parts[*part].restarting.contains(scalar.name.as_str());
             for scalar in parts[*part].scalars.iter().filter(is_used) {
                 let mut starts = later.iter().filter_map(|one| parts[*one].spans.get(scalar.name.as_str()));
-                if starts.any(|span| span.first <= scalar.step) {
+                if starts.any(|(first, ..)| *first <= scalar.step) {
                     replaced += 1;
                 } else {
                     gather.row(&scalar.row(&curve))?;

@@ -12,6 +12,11 @@ use sweep_core::trial::{EpochMetrics, METRICS};
 /// Errors that are recorded beside a loss, and are no other name for it.
 const ERRORS: [&str; 4] = ["mae", "mse", "rmse", "mape"];
 
+/// An accuracy without a set that has this many times fewer values than the loss is no training accuracy.
+const RARE: usize = 4;
+/// Number of zeros at the end of a loss that had other values from which on its digits are too few.
+const ROUNDED: usize = 3;
+
 /// Finds the values that stand for a target.
 fn find<'a>(target: Target, values: &'a Values, choices: &[Choice]) -> Found<'a> {
     if let Some(choice) = choices.iter().find(|choice| choice.target == target) {
@@ -48,6 +53,7 @@ pub(super) fn curve(
     unmeasured(&mut metrics, choices, &mut notes);
     singles(values, &metrics, &mut notes);
     guesses(&metrics, choices, &mut notes);
+    rounded(&metrics, &mut notes);
     let clock = Clock::new(&metrics, &mut notes);
     let mut epochs: BTreeMap<u32, EpochMetrics> = BTreeMap::new();
     let mut lost: BTreeMap<u32, f64> = BTreeMap::new();
@@ -179,6 +185,19 @@ fn unmeasured(metrics: &mut [Found; METRICS.len()], choices: &[Choice], notes: &
     }
 }
 
+/// Says which losses end at zero: more digits are needed to judge them.
+fn rounded(metrics: &[Found; METRICS.len()], notes: &mut Vec<String>) {
+    for (name, points) in [0, 2, 4].into_iter().filter_map(|at| metrics[at]) {
+        let zeros = points.iter().rev().take_while(|(_, value)| *value == 0.0).count();
+        if zeros >= ROUNDED {
+            note(
+                notes,
+                format!("the last {zeros} values of {name} are 0, so it was rounded, and its end cannot be judged"),
+            );
+        }
+    }
+}
+
 /// Whether values are those of a loss of the validation set that is always zero.
 fn is_zero_loss(name: &str, points: &Points) -> bool {
     matches!(meaning(name), Some((Target::Metric(4), _)))
@@ -227,12 +246,12 @@ fn unsplit_accuracy(metrics: &mut [Found; METRICS.len()], choices: &[Choice], no
     if let (Some((accuracy, points)), Some((_, losses)), None, None) = (metrics[1], metrics[0], metrics[4], metrics[5])
     {
         let apart = points.len() <= losses.len() && places(points).is_disjoint(&places(losses));
-        if apart && names_part(accuracy).is_none() && !chosen(1) {
+        // The accuracy of training comes with its loss.
+        let rare = points.len() >= CURVE && RARE * points.len() <= losses.len();
+        if (apart || rare) && names_part(accuracy).is_none() && !chosen(1) {
             metrics[5] = metrics[1].take();
-            note(
-                notes,
-                format!("{accuracy} was read as validation accuracy, because it was recorded separately from the loss"),
-            );
+            let why = if apart { "separately from" } else { "far less often than" };
+            note(notes, format!("{accuracy} was read as validation accuracy, because it was recorded {why} the loss"));
             return;
         }
     }

@@ -11,6 +11,11 @@ impl<'a> Parser<'a> {
             _ => None,
         };
         match tokens {
+            // A quoted log is indented.
+            [Mark('\t'), rest @ ..] if matches!(rest.first(), Some(Mark('['))) => match self.leading(rest) {
+                0 => 0,
+                pieces => pieces + 1,
+            },
             // A progress bar under the number of its epoch: `3/10: 100%|####| 4/4`, `[fold_0] 3/10: …`.
             [Fraction(epoch, epochs), Mark(':'), ..] if self.line.bar => self.of_bar(*epoch, *epochs, 2),
             [Mark('['), Word(name), Mark(']'), Fraction(epoch, epochs), Mark(':'), ..]
@@ -19,7 +24,7 @@ impl<'a> Parser<'a> {
                 self.of_bar(*epoch, *epochs, 5)
             }
             [Mark('['), number, Mark(']'), ..] if whole(number).is_some() => {
-                self.line.epoch = whole(number);
+                (self.line.epoch, self.line.is_round) = (whole(number), true);
                 3
             }
             [Mark('['), epoch, Mark(','), rest @ ..] if whole(epoch).is_some() => {

@@ -9,6 +9,7 @@ use super::{Line, Printed, Row, Target, meaning};
 /// Why another curve begins.
 const BACK: &str = "the epoch goes back, so the file has several runs; each is a curve of its own";
 const OVER: &str = "a line says that training is over, and other epochs follow; they are a curve of their own";
+const ROUNDS: &str = "boosting rounds follow other epochs, so they are a curve of their own";
 /// An epoch with a word instead of a number, which is that of the network before training.
 static UNTRAINED: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?i)^\W*epoch\s*[:=#]\s*(?:init\w*|start|none|pre[- ]?train\w*|untrained|random)\b")
@@ -52,7 +53,11 @@ impl Printed {
             Some(_) if begins => {
                 self.next_fit("a line says that training begins, so what follows is a curve of its own", rows)
             }
-            Some(before) if number == before && ended && !line.alone && self.says_as_much(line) => {
+            Some(before)
+                if ended
+                    && !line.alone
+                    && (number < before && self.is_of_others(line) || number == before && self.says_as_much(line)) =>
+            {
                 self.next_fit(OVER, rows)
             }
             Some(before) if number == before && !line.alone => return true,
@@ -74,12 +79,22 @@ impl Printed {
             }
             // Another run, whose first epochs are not in the log.
             Some(before) if number > before + 1.0 && ended => self.next_fit(OVER, rows),
+            Some(before) if number > before + 1.0 && line.is_round && !self.is_round && self.is_of_others(line) => {
+                self.next_fit(ROUNDS, rows)
+            }
             None if self.values.is_empty() => {}
             _ => self.hand_over(rows),
         }
+        self.is_round = line.is_round;
         let section = line.heading.filter(|_| line.alone);
         (self.epoch, self.section, self.total) = (Some(number), section, None);
         true
+    }
+
+    /// Whether a line has none of the metrics of the last line that named its epoch.
+    fn is_of_others(&self, line: &Line) -> bool {
+        let is_known = |name: &String| line.pairs.iter().any(|pair| pair.name == *name);
+        !self.of_line.is_empty() && !line.pairs.is_empty() && !self.of_line.iter().any(is_known)
     }
 
     /// Whether a line has all metrics of the epoch under way.

@@ -31,52 +31,9 @@ static HEADING: LazyLock<Regex> = LazyLock::new(|| {
 /// Longest line that may name a model or a fold, in bytes.
 const LONGEST_LINE: usize = 400;
 /// Words that are no names of models.
-const NO_NAMES: [&str; 44] = [
-    "start",
-    "starting",
-    "started",
-    "begin",
-    "beginning",
-    "end",
-    "ending",
-    "ended",
-    "finish",
-    "finished",
-    "done",
-    "complete",
-    "completed",
-    "best",
-    "last",
-    "save",
-    "saved",
-    "saving",
-    "stop",
-    "stopped",
-    "stopping",
-    "early",
-    "improved",
-    "checkpoint",
-    "load",
-    "loading",
-    "loaded",
-    "restore",
-    "restoring",
-    "resume",
-    "resuming",
-    "resumed",
-    "info",
-    "debug",
-    "warning",
-    "running",
-    "current",
-    "now",
-    "total",
-    "time",
-    "average",
-    "results",
-    "summary",
-    "after",
-];
+const NO_NAMES: &str = "start starting started begin beginning end ending ended finish finished done complete completed best last \
+    save saved saving stop stopped stopping early improved checkpoint load loading loaded restore restoring \
+    resume resuming resumed info debug warning running current now total time average results summary after";
 /// Most words of a name.
 const LONGEST: usize = 4;
 /// Most models of a log.
@@ -200,7 +157,7 @@ fn label(text: &str) -> Option<(String, f64)> {
     let name = found[1].trim_matches(|letter: char| !letter.is_alphanumeric());
     let words = names::words(name);
     let is_name = |word: &&String| word.contains(char::is_alphabetic) && names::names_part(word).is_none();
-    let is_none = |word: &String| NO_NAMES.contains(&word.as_str()) || is_small(word);
+    let is_none = |word: &String| NO_NAMES.split(' ').any(|known| known == word) || is_small(word);
     let fits = (1..=LONGEST).contains(&words.len()) && words.iter().any(|word| is_name(&word));
     (fits && !words.iter().any(is_none)).then(|| Some((name.to_owned(), found[2].parse().ok()?)))?
 }

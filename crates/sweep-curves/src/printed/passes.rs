@@ -37,7 +37,9 @@ pub fn read(text: &str) -> Said {
     let names_epochs = rows.iter().any(|row| row.place.epoch.is_some());
     let problem = match () {
         () if lists_trials && !names_epochs => Some(special::trials()),
-        () if printed.blocks.are_results() && !names_epochs || are_scores(&rows) => Some(special::results()),
+        () if (printed.blocks.are_results() || printed.repetitions) && !names_epochs || are_scores(&rows) => {
+            Some(special::results())
+        }
         () => None,
     };
     if let Some(problem) = &problem {

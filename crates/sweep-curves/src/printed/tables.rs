@@ -18,6 +18,7 @@ impl Printed {
         }
         let Some(columns) = &self.table else { return false };
         let Some((mut place, values)) = columns.row(text) else {
+            self.repetitions |= self.had_table && !columns.counts() && cells::is_mean(text);
             return cells::is_rule(text);
         };
         self.had_table = true;

@@ -15,6 +15,8 @@ const ENDS: [&str; 21] = [
     "py", "r", "jl", "m", "lua", "sh", "c", "cc", "cpp", "h", "cu", "java", "js", "ts", "go", "rs", "swift", "yaml",
     "yml", "toml", "ini",
 ];
+/// Number of epochs one after another from which on a source has a log.
+const QUOTED_EPOCHS: usize = 5;
 /// Number of characters of a line that is quoted.
 const QUOTED: usize = 60;
 /// Lines that only a program has: imports, definitions, and loops of Python, C++, Java, JavaScript, Julia, and R.
@@ -45,14 +47,30 @@ fn lines(text: &str) -> impl Iterator<Item = (usize, &str)> {
     })
 }
 
+/// The end of a name that is that of a source file.
+pub fn end_of_source(name: &str) -> Option<&str> {
+    let (_, end) = name.rsplit_once('.')?;
+    ENDS.contains(&end.to_ascii_lowercase().as_str()).then_some(end)
+}
+
+/// Whether a source has the log of a training, in comments or texts: metrics in lines that name epochs one after another.
+fn quotes_log(text: &str) -> bool {
+    let lines = text.split(['\n', '\r']).map(|line| parse(&Text::of(line), None, ""));
+    let of_epochs = lines.filter(|line| line.alone || line.pairs.iter().any(|pair| is_metric(&pair.name)));
+    let mut epochs: Vec<f64> = of_epochs.filter_map(|line| line.epoch).collect();
+    epochs.dedup();
+    epochs.windows(QUOTED_EPOCHS).any(|epochs| epochs.windows(2).all(|pair| pair[1] == pair[0] + 1.0))
+}
+
 /// The problem of a text that is the source of a program: it has code, and no line below its last line of code gives a
 /// metric, except in comments. A log that begins with the source of its program has such lines, and one that quotes code
 /// has more lines with metrics than with code.
 pub fn of_program(name: &str, text: &str) -> Option<Problem> {
     let is_code = |line: &str| CODE.is_match(line);
-    if let Some((_, end)) = name.rsplit_once('.').filter(|(_, end)| ENDS.contains(&end.to_ascii_lowercase().as_str())) {
+    if let Some(end) = end_of_source(name) {
         let (number, line) = (1..).zip(text.lines()).find(|(_, line)| !line.trim().is_empty())?;
-        return Some(problem(&format!("it is a source file, as .{end} in its name says"), number, line));
+        let what = format!("it is a source file, as .{end} in its name says");
+        return (!quotes_log(text)).then(|| problem(&what, number, line));
     }
     let (number, line) = lines(text).find(|(_, line)| is_code(line))?;
     if lines(text).filter(|(_, line)| is_code(line)).count() < FEW {
