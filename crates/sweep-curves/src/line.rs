@@ -251,7 +251,8 @@ impl<'a> Parser<'a> {
             }
             // `| train 2.1s | Acc 9%`: the time of a set, which ends there.
             Token::Number { unit: true, .. }
-                if matches!(next, None | Some(Token::Mark('|' | ','))) && is_bare_part(&self.phrase.join(" ")) =>
+                if matches!(tokens.get(at + 2), None | Some(Token::Mark('|' | ',')))
+                    && is_bare_part(&self.phrase.join(" ")) =>
             {
                 self.end_of_number();
             }

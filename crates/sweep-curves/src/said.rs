@@ -410,6 +410,8 @@ fn commas_and_brackets_between_a_name_and_its_value_are_read() {
     let pair = |n: u32, part: &str| format!("INFO Epoch[{n}] {part}-accuracy=(accuracy,0.{n})\n");
     let mxnet: String = (0..3).map(|n| pair(n, "Train") + &pair(n, "Validation")).collect();
     assert_reads_so(&mxnet, "- 0 - 0, - 0.1 - 0.1, - 0.2 - 0.2");
+    let words = |n: u32| format!("#Epoch {n} Train Loss: 0.{n}\n#Epoch {n} Loss in Validation data 1.{n}\n");
+    assert_reads_so(&(words(1) + &words(2)), "0.1 - 1.1 -, 0.2 - 1.2 -");
     let header = "Epoch 1: loss: 0.9\nnames, loss, accuracy, 0.5\nEpoch 2: loss: 0.8\n";
     assert_reads_so(header, "0.9 - - -, 0.8 - - -");
 }

@@ -58,7 +58,9 @@ impl Parser<'_> {
             self.heading();
             return self.end_of_number();
         }
-        if !(self.separated && name.contains(char::is_alphabetic) || self.names_metric(&name)) {
+        // `Loss in validation data 0.5`: no such number belongs to the name.
+        let is_value = decimal && matches!(meaning(&name), Some((Target::Metric(_), _)));
+        if !(self.separated && name.contains(char::is_alphabetic) || self.names_metric(&name) || is_value) {
             // A number within a name: `on the 10000 test images`.
             if self.phrase.is_empty() || decimal {
                 self.line.progress |= percent_of_bar;
