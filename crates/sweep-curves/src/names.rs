@@ -62,34 +62,8 @@ const LOSS: [&str; 18] = [
 ];
 const ACCURACY: [&str; 8] = ["accuracy", "acc", "accu", "top1", "acc1", "prec1", "accuracy01", "accuracies"];
 /// Words that describe how a value was computed, not what it measures.
-const FILLERS: [&str; 26] = [
-    "epoch",
-    "step",
-    "mean",
-    "avg",
-    "average",
-    "total",
-    "overall",
-    "categorical",
-    "sparse",
-    "binary",
-    "multi",
-    "multiclass",
-    "metrics",
-    "metric",
-    "running",
-    "batch",
-    "current",
-    "s",
-    "lm",
-    "words",
-    "main",
-    "mini",
-    "minibatch",
-    "cv",
-    "agg",
-    "token",
-];
+const FILLERS: &str = "epoch step mean avg average total overall categorical sparse binary multi multiclass metrics \
+    metric running batch current s lm words main mini minibatch cv agg token";
 /// Words of a sentence around a name: `accuracy of the network on the 10000 test images`.
 const SMALL: [&str; 20] = [
     "of", "de", "da", "the", "on", "set", "data", "dataset", "images", "network", "model", "for", "in", "at", "over",
@@ -190,7 +164,10 @@ fn meant(name: &str, words: &[String]) -> Option<(Target, u32)> {
         } else if *word == "score" && validation.is_some() {
             // scikit-learn prints `Validation score`.
             (quantity, far) = (Some("accuracy"), far + 8);
-        } else if FILLERS.contains(word) || is_suffix(&words, at) || *word == "value" && at + 1 == words.len() {
+        } else if FILLERS.split(' ').any(|known| known == *word)
+            || is_suffix(&words, at)
+            || *word == "value" && at + 1 == words.len()
+        {
             // A mean over the epoch is preferred to the value of one step.
             far += if *word == "epoch" { 1 } else { 4 };
         } else if !TRAINING.contains(word) {
@@ -262,30 +239,11 @@ pub fn is_part(text: &str) -> Option<&'static str> {
 }
 
 fn heading(words: &[String]) -> Option<&'static str> {
-    const BESIDE: [&str; 21] = [
-        "end",
-        "error",
-        "errors",
-        "results",
-        "result",
-        "phase",
-        "mode",
-        "metrics",
-        "loop",
-        "running",
-        "begin",
-        "start",
-        "started",
-        "starting",
-        "net",
-        "output",
-        "summary",
-        "stats",
-        "statistics",
-        "report",
-        "performance",
-    ];
-    let known = |word: &str| BESIDE.contains(&word) || SMALL.contains(&word) || part_of(&[word]).is_some();
+    const BESIDE: &str = "end error errors results result phase mode metrics loop running begin start started starting \
+    net output summary stats statistics report performance";
+    let known = |word: &str| {
+        BESIDE.split(' ').any(|known| known == word) || SMALL.contains(&word) || part_of(&[word]).is_some()
+    };
     if words.is_empty() || words.len() > 4 || !words.iter().all(|word| known(word)) {
         return None;
     }
