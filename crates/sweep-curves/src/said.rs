@@ -464,7 +464,10 @@ fn repetitions_with_their_mean_are_no_epochs_and_rare_accuracies_no_training() {
     let table = format!("          TestAcc  TestLoss\n{rows}mean       0.703    1.095\nstd        0.050    0.157\n");
     assert!(refusal(&table).contains("results of several training runs"), "{}", refusal(&table));
     let line = |n: u32| {
-        format!("Epoch {n} loss 1.{n} | train 2.1s{}\n", if n % 10 == 0 { " | Acc 9.0% | infer 4.4s" } else { "" })
+        format!(
+            "Epoch {n} loss 1.{n} | train 2.1s{}\n",
+            if n.is_multiple_of(10) { " | Acc 9.0% | infer 4.4s" } else { "" }
+        )
     };
     let (found, notes, _) = read_text("file", &(1..51).map(line).collect::<String>());
     assert!(found.contains("1.10 - - 0.09") || found.contains("1.1 - - 0.09"), "{found}");
