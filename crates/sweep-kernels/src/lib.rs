@@ -17,6 +17,8 @@ mod memory;
 mod pool;
 #[cfg(target_arch = "x86_64")]
 mod products;
+#[cfg(target_arch = "x86_64")]
+mod winograd;
 
 pub use adam::adam;
 pub use chance::Chance;
@@ -28,6 +30,8 @@ pub use memory::dense;
 pub use pool::Pool;
 #[cfg(target_arch = "x86_64")]
 pub use products::has_products;
+#[cfg(target_arch = "x86_64")]
+pub use winograd::Winograd;
 
 /// A loop that is compiled once for each instruction set.
 trait Pass: Sized + Send {
@@ -38,7 +42,7 @@ trait Pass: Sized + Send {
     fn halves(self) -> (Self, Self);
 
     /// Runs the loop. The implementation and everything that it calls must be `#[inline(always)]`.
-    fn run(self);
+    fn run<S: pulp::Simd>(self, simd: S);
 }
 
 /// Minimum number of values per pass that justifies another thread. Starting one takes about ten microseconds.
@@ -67,8 +71,8 @@ fn wide(pass: impl Pass) {
         type Output = ();
 
         #[inline(always)]
-        fn with_simd<S: pulp::Simd>(self, _: S) {
-            self.0.run();
+        fn with_simd<S: pulp::Simd>(self, simd: S) {
+            self.0.run(simd);
         }
     }
     pulp::Arch::new().dispatch(Wide(pass));

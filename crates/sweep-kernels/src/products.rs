@@ -55,7 +55,7 @@ impl Pass for Products<'_> {
     }
 
     #[inline(always)]
-    fn run(self) {
+    fn run<S: pulp::Simd>(self, _: S) {
         // SAFETY: `weights_gradient` has checked that the processor supports the instructions.
         unsafe { self.add_up() };
     }
