@@ -20,6 +20,8 @@ mod products;
 #[cfg(target_arch = "x86_64")]
 mod winograd;
 
+use std::sync::LazyLock;
+
 pub use adam::adam;
 pub use chance::Chance;
 #[cfg(target_arch = "x86_64")]
@@ -75,7 +77,25 @@ fn wide(pass: impl Pass) {
             self.0.run(simd);
         }
     }
+    #[cfg(target_arch = "x86_64")]
+    if avx2_at_most()
+        && let Some(simd) = pulp::x86::V3::try_new()
+    {
+        return pulp::Simd::vectorize(simd, Wide(pass));
+    }
     pulp::Arch::new().dispatch(Wide(pass));
+}
+
+/// Returns whether wider instructions than AVX2 are ruled out by `ONEDNN_MAX_CPU_ISA`. This variable limits oneDNN,
+/// libtorch's library for convolutions. The kernels obey it, too, so that a processor without AVX-512 can be imitated.
+#[cfg(target_arch = "x86_64")]
+fn avx2_at_most() -> bool {
+    static LIMITED: LazyLock<bool> = LazyLock::new(|| {
+        #[expect(clippy::disallowed_methods, reason = "the variable is a setting of libtorch's, not of the trainer")]
+        let limit = std::env::var_os("ONEDNN_MAX_CPU_ISA");
+        limit.is_some_and(|limit| limit.eq_ignore_ascii_case("avx2"))
+    });
+    *LIMITED
 }
 
 #[cfg(test)]

@@ -86,7 +86,6 @@ impl Element for f64 {
 #[repr(transparent)]
 pub struct Bfloat16(u16);
 
-
 impl Element for Bfloat16 {
     const KIND: Kind = Kind::BFloat16;
     const ZERO: Bfloat16 = Bfloat16(0);

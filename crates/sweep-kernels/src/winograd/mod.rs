@@ -6,26 +6,34 @@
 //!
 //! Sources: Winograd, *Arithmetic complexity of computations* (1980); Lavin and Gray, *Fast algorithms for convolutional
 //! neural networks* (2015), <https://arxiv.org/abs/1509.09308>.
-#![allow(unsafe_code, reason = "transforms read and write tiles at strides")]
 
 mod frame;
+mod passes;
+mod planes;
 mod product;
 mod transform;
+mod weights;
+
+use std::arch::x86_64::{__cpuid, __cpuid_count};
+use std::sync::LazyLock;
 
 use tch::{Kind, TchError, Tensor};
 
 use super::convolution::{Convolution, Part};
-use super::memory::{Element, dense, values, values_mut, with_element};
-use super::{Pass, run, wide};
+use super::memory::{dense, values, values_mut, with_element};
+use super::{run, wide};
 use frame::Frame;
-use product::{Left, PANEL, Product, Right};
-use transform::{At, Evaluate, Input, InputGradient, Output, POINTS, Step, Weights, WeightsGradient, both};
+use passes::{Backward, Forward};
+use planes::plane;
+use product::PANEL;
+use transform::POINTS;
+use weights::{Kernels, KernelsBack};
 
 /// Number of values of a transformed tile.
 const PLANES: usize = POINTS * POINTS;
 /// Number of transformed values in a part. They fill half of a typical core's L2 cache.
 const AT_ONCE: usize = (1 << 20) / size_of::<f32>();
-/// Minimum number of tiles in a part. Each part reads all weights.
+/// Minimum number of tiles in a part, and an eighth of the channels and filters. Each part reads all weights.
 const FEWEST_TILES: usize = 32;
 /// Minimum number of channels and of filters for which the products outweigh the transforms.
 const NARROWEST: usize = 16;
@@ -46,8 +54,12 @@ impl Winograd {
     /// convolution is likely to be faster, or if the processor lacks the instructions.
     pub fn new(of: Convolution, xs: &Tensor, weight: &Tensor) -> Option<Winograd> {
         let able = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-        let known = matches!(xs.kind(), Kind::Float | Kind::BFloat16) && (2..POINTS).contains(&of.kernel);
-        if !able || !known || of.stride != 1 {
+        let faster = match xs.kind() {
+            Kind::Float => true,
+            Kind::BFloat16 => slow_bfloat16(),
+            _ => false,
+        };
+        if !able || !faster || of.stride != 1 || !(2..POINTS).contains(&of.kernel) {
             return None;
         }
         let [images, channels, height, width] = [0, 1, 2, 3].map(|axis| xs.size()[axis] as usize);
@@ -99,7 +111,7 @@ impl Winograd {
         with_element!(xs.kind(), T => run(Forward::<T> {
             of: *self,
             xs: values(&xs),
-            weights: &weights,
+            weights: values(&weights),
             bias: bias.as_ref().map(values),
             ys: values_mut(&mut ys),
         }));
@@ -119,7 +131,7 @@ impl Winograd {
         wanted: bool,
     ) -> Result<(Option<Tensor>, Tensor), TchError> {
         let (xs, gradient) = (dense(xs)?, dense(gradient)?);
-        let weights = if wanted { self.transformed(&weight.f_permute([2, 3, 0, 1])?)? } else { Vec::new() };
+        let weights = if wanted { Some(self.transformed(&weight.f_permute([2, 3, 0, 1])?)?) } else { None };
         let mut inputs = if wanted { Some(xs.f_empty_like()?) } else { None };
         let size = [self.input.channels, self.output.lanes];
         let threads = usize::try_from(tch::get_num_threads()).unwrap_or(1);
@@ -128,7 +140,7 @@ impl Winograd {
             of: *self,
             xs: values(&xs),
             gradient: values(&gradient),
-            weights: &weights,
+            weights: weights.as_ref().map_or(&[], values),
             inputs: inputs.as_mut().map(values_mut),
             sums: &mut sums,
         }));
@@ -146,20 +158,21 @@ impl Winograd {
 
     /// Transforms weights `[kernel, kernel, rows, columns]`. Each plane of the result has panels of columns,
     /// `[panels, rows, PANEL]`.
-    fn transformed(&self, weights: &Tensor) -> Result<Vec<f32>, TchError> {
+    fn transformed(&self, weights: &Tensor) -> Result<Tensor, TchError> {
         let columns = weights.size()[3];
         let missing = (columns as usize).next_multiple_of(PANEL) as i64 - columns;
         let weights = weights.f_to_kind(Kind::Float)?.f_constant_pad_nd([0, missing])?.f_contiguous()?;
         let size = [2, 3].map(|axis: usize| weights.size()[axis] as usize);
-        let mut transformed = vec![0.0; PLANES * plane(size)];
-        wide(Kernels { side: self.kernel, size, from: values(&weights), to: &mut transformed });
+        let mut transformed = Tensor::f_empty([(PLANES * plane(size)) as i64], (Kind::Float, weights.device()))?;
+        wide(Kernels { side: self.kernel, size, from: values(&weights), to: values_mut(&mut transformed) });
         Ok(transformed)
     }
 
     /// Splits the work into parts. Their rows are rows of tiles.
     fn parts(&self) -> Vec<Part> {
         let [down, across] = self.output.tiles;
-        let tiles = (AT_ONCE / PLANES / (self.input.lanes + self.output.lanes)).max(FEWEST_TILES);
+        let lanes = self.input.lanes + self.output.lanes;
+        let tiles = (AT_ONCE / PLANES / lanes).max(lanes / 8).max(FEWEST_TILES);
         Part::split(self.images, down, (tiles / across).max(1))
     }
 
@@ -179,357 +192,17 @@ impl Winograd {
     }
 }
 
-/// Returns the distance between two planes. It is no power of two, because a cache has few places for numbers at such
-/// distances.
-fn plane(size: [usize; 2]) -> usize {
-    size[0] * size[1] + PANEL
-}
-
-/// Transformed tiles of a part, for one side of the convolution: `[plane][tile][lanes]`.
-struct Planes {
-    numbers: Vec<f32>,
-    tiles: usize,
-    lanes: usize,
-}
-
-impl Planes {
-    fn new() -> Planes {
-        Planes { numbers: Vec::new(), tiles: 0, lanes: 0 }
-    }
-
-    fn resize(&mut self, tiles: usize, lanes: usize) {
-        (self.tiles, self.lanes) = (tiles, lanes);
-        self.numbers.resize(PLANES * plane([tiles, lanes]), 0.0);
-    }
-
-    fn plane(&self, index: usize) -> &[f32] {
-        &self.numbers[index * plane([self.tiles, self.lanes])..][..self.tiles * self.lanes]
-    }
-
-    fn plane_mut(&mut self, index: usize) -> &mut [f32] {
-        let from = index * plane([self.tiles, self.lanes]);
-        &mut self.numbers[from..][..self.tiles * self.lanes]
-    }
-
-    fn steps(&self) -> [usize; 2] {
-        [POINTS, 1].map(|planes| planes * plane([self.tiles, self.lanes]))
-    }
-
-    /// Transforms framed tiles. `before` is the number of tiles in the part before them.
-    #[inline(always)]
-    fn transform<X: Step<I, POINTS>, const I: usize, S: pulp::Simd>(
-        &mut self,
-        simd: S,
-        frame: &Frame,
-        room: &[f32],
-        before: usize,
-        tiles: usize,
-    ) {
-        let steps = self.steps();
-        assert!(frame.side == I && frame.lanes == self.lanes && before + tiles <= self.tiles);
-        assert!(room.len() >= frame.room(tiles / frame.tiles[1]) && tiles % frame.tiles[1] == 0);
-        for tile in 0..tiles {
-            for lane in (0..self.lanes).step_by(S::F32_LANES) {
-                // SAFETY: The assertions show that the tile is in the room and among the planes. Lanes are whole registers.
-                unsafe {
-                    let from = At { first: room.as_ptr().add(frame.tile(tile) + lane), steps: frame.steps() };
-                    let first = self.numbers.as_mut_ptr().add((before + tile) * self.lanes + lane);
-                    both::<X, I, POINTS, S>(simd, from, At { first, steps }, false);
-                }
-            }
-        }
-    }
-
-    /// Transforms tiles back to framed pixels, and adds them if tiles overlap.
-    #[inline(always)]
-    fn back<X: Step<POINTS, O>, const O: usize, S: pulp::Simd>(
-        &self,
-        simd: S,
-        frame: &Frame,
-        room: &mut [f32],
-        before: usize,
-        tiles: usize,
-    ) {
-        assert!(frame.side == O && frame.lanes == self.lanes && before + tiles <= self.tiles);
-        assert!(room.len() >= frame.room(tiles / frame.tiles[1]) && tiles % frame.tiles[1] == 0);
-        for tile in 0..tiles {
-            for lane in (0..self.lanes).step_by(S::F32_LANES) {
-                // SAFETY: As in `transform`.
-                unsafe {
-                    let first = self.numbers.as_ptr().add((before + tile) * self.lanes + lane);
-                    let to = At { first: room.as_mut_ptr().add(frame.tile(tile) + lane), steps: frame.steps() };
-                    both::<X, POINTS, O, S>(simd, At { first, steps: self.steps() }, to, frame.side > frame.distance);
-                }
-            }
-        }
-    }
-}
-
-struct Forward<'a, T> {
-    of: Winograd,
-    xs: &'a [T],
-    /// Transformed, with filters in panels.
-    weights: &'a [f32],
-    bias: Option<&'a [f32]>,
-    ys: &'a mut [T],
-}
-
-impl<T: Element> Pass for Forward<'_, T> {
-    fn size(&self) -> usize {
-        self.of.size()
-    }
-
-    fn halves(self) -> (Self, Self) {
-        let Forward { of, xs, weights, bias, ys } = self;
-        let of = of.halves();
-        let [inside, outside] = of.0.sizes();
-        let ((xs, more_xs), (ys, more_ys)) = (xs.split_at(inside), ys.split_at_mut(outside));
-        (Forward { of: of.0, xs, weights, bias, ys }, Forward { of: of.1, xs: more_xs, weights, bias, ys: more_ys })
-    }
-
-    #[inline(always)]
-    fn run<S: pulp::Simd>(self, simd: S) {
-        match self.of.kernel {
-            2 => self.by_tiles::<5, S>(simd),
-            3 => self.by_tiles::<4, S>(simd),
-            4 => self.by_tiles::<3, S>(simd),
-            _ => self.by_tiles::<2, S>(simd),
-        }
-    }
-}
-
-impl<T: Element> Forward<'_, T> {
-    /// `TILE` is the side of a tile of outputs.
-    #[inline(always)]
-    fn by_tiles<const TILE: usize, S: pulp::Simd>(self, simd: S) {
-        let Winograd { input, output, .. } = self.of;
-        let (mut inside, mut outside) = (Planes::new(), Planes::new());
-        let (mut in_room, mut out_room) = (Vec::new(), Vec::new());
-        for part in self.of.parts() {
-            let tiles = part.rows.len() * input.tiles[1];
-            inside.resize(part.images.len() * tiles, input.lanes);
-            outside.resize(part.images.len() * tiles, output.lanes);
-            in_room.resize(input.room(part.rows.len()), 0.0);
-            out_room.resize(output.room(part.rows.len()), 0.0);
-            for (index, image) in part.images.clone().enumerate() {
-                input.fill(&part.rows, &self.xs[image * input.numbers()..][..input.numbers()], &mut in_room);
-                inside.transform::<Input, POINTS, S>(simd, &input, &in_room, index * tiles, tiles);
-            }
-            let weights = plane([input.channels, output.lanes]);
-            for plane in 0..PLANES {
-                simd.vectorize(Product {
-                    left: Left { numbers: inside.plane(plane), steps: [input.lanes, 1] },
-                    right: Right { numbers: &self.weights[plane * weights..], steps: [PANEL, input.channels * PANEL] },
-                    sizes: [inside.tiles, input.channels, output.lanes / PANEL],
-                    to: outside.plane_mut(plane),
-                    add: false,
-                });
-            }
-            for (index, image) in part.images.clone().enumerate() {
-                outside.back::<Output, TILE, S>(simd, &output, &mut out_room, index * tiles, tiles);
-                let ys = &mut self.ys[image * output.numbers()..][..output.numbers()];
-                output.take(&part.rows, &out_room, self.bias, ys);
-            }
-        }
-    }
-}
-
-struct Backward<'a, T> {
-    of: Winograd,
-    xs: &'a [T],
-    gradient: &'a [T],
-    /// Transformed, with channels in panels. Empty if the gradients of the inputs are not wanted.
-    weights: &'a [f32],
-    inputs: Option<&'a mut [T]>,
-    /// Sums of the gradients of the transformed weights, for each thread: `[plane][channels][lanes of filters]`.
-    sums: &'a mut [f32],
-}
-
-impl<T: Element> Pass for Backward<'_, T> {
-    fn size(&self) -> usize {
-        3 * self.of.size()
-    }
-
-    fn halves(self) -> (Self, Self) {
-        let Backward { of, xs, gradient, weights, inputs, sums } = self;
-        let each = PLANES * plane([of.input.channels, of.output.lanes]);
-        let of = of.halves();
-        let [inside, outside] = of.0.sizes();
-        let (xs, gradient) = (xs.split_at(inside), gradient.split_at(outside));
-        let (first, second) = inputs.map(|inputs| inputs.split_at_mut(inside)).unzip();
-        let sums = sums.split_at_mut((sums.len() / each).div_ceil(2) * each);
-        (
-            Backward { of: of.0, xs: xs.0, gradient: gradient.0, weights, inputs: first, sums: sums.0 },
-            Backward { of: of.1, xs: xs.1, gradient: gradient.1, weights, inputs: second, sums: sums.1 },
-        )
-    }
-
-    #[inline(always)]
-    fn run<S: pulp::Simd>(self, simd: S) {
-        match self.of.kernel {
-            2 => self.by_tiles::<5, S>(simd),
-            3 => self.by_tiles::<4, S>(simd),
-            4 => self.by_tiles::<3, S>(simd),
-            _ => self.by_tiles::<2, S>(simd),
-        }
-    }
-}
-
-impl<T: Element> Backward<'_, T> {
-    #[inline(always)]
-    fn by_tiles<const TILE: usize, S: pulp::Simd>(mut self, simd: S) {
-        let Winograd { input, output, .. } = self.of;
-        let (mut inside, mut outside) = (Planes::new(), Planes::new());
-        let (mut in_room, mut out_room) = (Vec::new(), Vec::new());
-        let mut found = vec![0.0; input.room(input.tiles[0])];
-        for part in self.of.parts() {
-            let tiles = part.rows.len() * input.tiles[1];
-            inside.resize(part.images.len() * tiles, input.lanes);
-            outside.resize(part.images.len() * tiles, output.lanes);
-            in_room.resize(input.room(part.rows.len()), 0.0);
-            out_room.resize(output.room(part.rows.len()), 0.0);
-            for (index, image) in part.images.clone().enumerate() {
-                input.fill(&part.rows, &self.xs[image * input.numbers()..][..input.numbers()], &mut in_room);
-                inside.transform::<Input, POINTS, S>(simd, &input, &in_room, index * tiles, tiles);
-                let gradient = &self.gradient[image * output.numbers()..][..output.numbers()];
-                output.fill(&part.rows, gradient, &mut out_room);
-                outside.transform::<Evaluate, TILE, S>(simd, &output, &out_room, index * tiles, tiles);
-            }
-            let sums = plane([input.channels, output.lanes]);
-            for plane in 0..PLANES {
-                simd.vectorize(Product {
-                    left: Left { numbers: inside.plane(plane), steps: [1, input.lanes] },
-                    right: Right { numbers: outside.plane(plane), steps: [output.lanes, PANEL] },
-                    sizes: [input.channels, inside.tiles, output.lanes / PANEL],
-                    to: &mut self.sums[plane * sums..][..input.channels * output.lanes],
-                    add: true,
-                });
-            }
-            let Some(inputs) = &mut self.inputs else { continue };
-            let weights = plane([output.channels, input.lanes]);
-            for plane in 0..PLANES {
-                let steps = [PANEL, output.channels * PANEL];
-                simd.vectorize(Product {
-                    left: Left { numbers: outside.plane(plane), steps: [output.lanes, 1] },
-                    right: Right { numbers: &self.weights[plane * weights..], steps },
-                    sizes: [inside.tiles, output.channels, input.lanes / PANEL],
-                    to: inside.plane_mut(plane),
-                    add: false,
-                });
-            }
-            for (index, image) in part.images.clone().enumerate() {
-                // The last rows of a part's tiles overlap with the first ones of the next part.
-                if part.rows.start == 0 {
-                    found.fill(0.0);
-                }
-                let room = &mut found[part.rows.start * input.distance * input.steps()[0]..];
-                inside.back::<InputGradient, POINTS, S>(simd, &input, room, index * tiles, tiles);
-                if part.rows.end == input.tiles[0] {
-                    input.take(&(0..part.rows.end), &found, None, &mut inputs[image * input.numbers()..][..input.numbers()]);
-                }
-            }
-        }
-    }
-}
-
-/// Transforms weights `[side, side, rows, columns]` into panels.
-struct Kernels<'a> {
-    side: usize,
-    size: [usize; 2],
-    from: &'a [f32],
-    to: &'a mut [f32],
-}
-
-impl Pass for Kernels<'_> {
-    fn size(&self) -> usize {
-        self.to.len()
-    }
-
-    fn halves(self) -> (Self, Self) {
-        unreachable!("it runs in one thread")
-    }
-
-    #[inline(always)]
-    fn run<S: pulp::Simd>(self, simd: S) {
-        match self.side {
-            2 => self.of_side::<2, S>(simd),
-            3 => self.of_side::<3, S>(simd),
-            4 => self.of_side::<4, S>(simd),
-            _ => self.of_side::<5, S>(simd),
-        }
-    }
-}
-
-impl Kernels<'_> {
-    #[inline(always)]
-    fn of_side<const SIDE: usize, S: pulp::Simd>(self, simd: S) {
-        let [rows, columns] = self.size;
-        assert!(self.from.len() == SIDE * SIDE * rows * columns && self.to.len() == PLANES * plane(self.size));
-        for row in 0..rows {
-            for column in (0..columns).step_by(S::F32_LANES) {
-                // SAFETY: The assertion shows that all weights of the row and column are in both slices.
-                unsafe {
-                    let from = At {
-                        first: self.from.as_ptr().add(row * columns + column),
-                        steps: [SIDE, 1].map(|many| many * rows * columns),
-                    };
-                    let place = (column / PANEL * rows + row) * PANEL + column % PANEL;
-                    let to = At {
-                        first: self.to.as_mut_ptr().add(place),
-                        steps: [POINTS, 1].map(|many| many * plane(self.size)),
-                    };
-                    both::<Weights, SIDE, POINTS, S>(simd, from, to, false);
-                }
-            }
-        }
-    }
-}
-
-/// Transforms gradients `[plane][rows][columns]` back to those of weights `[side, side, rows, columns]`.
-struct KernelsBack<'a> {
-    side: usize,
-    size: [usize; 2],
-    from: &'a [f32],
-    to: &'a mut [f32],
-}
-
-impl Pass for KernelsBack<'_> {
-    fn size(&self) -> usize {
-        self.from.len()
-    }
-
-    fn halves(self) -> (Self, Self) {
-        unreachable!("it runs in one thread")
-    }
-
-    #[inline(always)]
-    fn run<S: pulp::Simd>(self, simd: S) {
-        match self.side {
-            2 => self.of_side::<2, S>(simd),
-            3 => self.of_side::<3, S>(simd),
-            4 => self.of_side::<4, S>(simd),
-            _ => self.of_side::<5, S>(simd),
-        }
-    }
-}
-
-impl KernelsBack<'_> {
-    #[inline(always)]
-    fn of_side<const SIDE: usize, S: pulp::Simd>(self, simd: S) {
-        let many = self.size[0] * self.size[1];
-        assert!(self.to.len() == SIDE * SIDE * many && self.from.len() == PLANES * plane(self.size));
-        for place in (0..many).step_by(S::F32_LANES) {
-            // SAFETY: The assertion shows that all weights at this place are in both slices.
-            unsafe {
-                let from = At {
-                    first: self.from.as_ptr().add(place),
-                    steps: [POINTS, 1].map(|many| many * plane(self.size)),
-                };
-                let to = At { first: self.to.as_mut_ptr().add(place), steps: [SIDE, 1].map(|side| side * many) };
-                both::<WeightsGradient, POINTS, SIDE, S>(simd, from, to, false);
-            }
-        }
-    }
+/// Returns whether direct convolutions in bfloat16 are slower than Winograd's in float32. On Intel's processors, the
+/// AVX-512 instruction for products of bfloat16 does half as many of them as the one for float32. With AMX, and on AMD's
+/// processors, bfloat16 is faster.
+fn slow_bfloat16() -> bool {
+    static SLOW: LazyLock<bool> = LazyLock::new(|| {
+        const AMX_BFLOAT16: u32 = 1 << 22;
+        let (vendor, features) = (__cpuid(0), __cpuid_count(7, 0));
+        [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).concat() == b"GenuineIntel"
+            && features.edx & AMX_BFLOAT16 == 0
+    });
+    *SLOW
 }
 
 #[cfg(test)]

@@ -95,7 +95,11 @@ impl<const O: usize> Step<6, O> for Output {
         let mut to = [simd.splat_f32s(0.0); O];
         for (power, sum) in to.iter_mut().enumerate() {
             let [a, b] = if power % 2 == 0 { even } else { odd };
-            *sum = simd.mul_add_f32s(b, simd.splat_f32s(raised(B, power)), simd.mul_f32s(a, simd.splat_f32s(raised(A, power))));
+            *sum = simd.mul_add_f32s(
+                b,
+                simd.splat_f32s(raised(B, power)),
+                simd.mul_f32s(a, simd.splat_f32s(raised(A, power))),
+            );
         }
         to[0] = simd.add_f32s(to[0], v0);
         to[O - 1] = simd.add_f32s(to[O - 1], v5);
@@ -166,7 +170,9 @@ pub unsafe fn both<X: Step<I, O>, const I: usize, const O: usize, S: Simd>(
         let mut values = [zero; I];
         for (row, value) in values.iter_mut().enumerate() {
             // SAFETY: The caller guarantees it.
-            *value = unsafe { from.first.add(row * from.steps[0] + column * from.steps[1]).cast::<S::f32s>().read_unaligned() };
+            *value = unsafe {
+                from.first.add(row * from.steps[0] + column * from.steps[1]).cast::<S::f32s>().read_unaligned()
+            };
         }
         for (middle, value) in middle.iter_mut().zip(X::apply(simd, values)) {
             middle[column] = value;
