@@ -1,4 +1,5 @@
-//! CPU kernels that need one pass over a tensor's memory where libtorch needs several.
+//! CPU kernels that are faster than libtorch's: passes over a tensor's memory where libtorch needs several, and
+//! convolutions.
 //!
 //! Each kernel is one loop over slices, compiled for the widest instruction set of the processor. Everything in a
 //! `Pass` is inlined and contains no closures, because a separate function would be compiled for the baseline
@@ -20,6 +21,7 @@ mod products;
 #[cfg(target_arch = "x86_64")]
 mod winograd;
 
+#[cfg(target_arch = "x86_64")]
 use std::sync::LazyLock;
 
 pub use adam::adam;
@@ -125,10 +127,18 @@ mod tests {
             #[allow(unused_mut)]
             let mut all = vec![pooled, spread, dropped, back, weight, m, v];
             #[cfg(target_arch = "x86_64")]
-            if has_products() {
-                let xs = xs.to_kind(Kind::BFloat16);
+            {
                 let convolution = Convolution { kernel: 3, stride: 1, padding: [1, 1] };
-                all.extend(convolution.weights_gradient(&xs, &xs).unwrap());
+                if has_products() {
+                    let xs = xs.to_kind(Kind::BFloat16);
+                    all.extend(convolution.weights_gradient(&xs, &xs).unwrap());
+                }
+                let weight = Tensor::ones([17, 17, 3, 3], (Kind::Float, Device::Cpu));
+                if let Some(winograd) = Winograd::new(convolution, &xs, &weight) {
+                    all.push(winograd.pass(&xs, &weight, None).unwrap());
+                    // The gradient of the weights is a sum over images, which threads share.
+                    all.extend(winograd.gradients(&xs, &weight, &xs, true).unwrap().0);
+                }
             }
             all
         };

@@ -54,7 +54,7 @@ impl Planes {
     ) {
         let steps = self.steps();
         assert!(frame.side == I && frame.lanes == self.lanes && before + tiles <= self.tiles);
-        assert!(room.len() >= frame.room(tiles / frame.tiles[1]) && tiles % frame.tiles[1] == 0);
+        assert!(room.len() >= frame.room(tiles / frame.tiles[1]) && tiles.is_multiple_of(frame.tiles[1]));
         for tile in 0..tiles {
             for lane in (0..self.lanes).step_by(S::F32_LANES) {
                 // SAFETY: The assertions show that the tile is in the room and among the planes. Lanes are whole registers.
@@ -78,7 +78,7 @@ impl Planes {
         tiles: usize,
     ) {
         assert!(frame.side == O && frame.lanes == self.lanes && before + tiles <= self.tiles);
-        assert!(room.len() >= frame.room(tiles / frame.tiles[1]) && tiles % frame.tiles[1] == 0);
+        assert!(room.len() >= frame.room(tiles / frame.tiles[1]) && tiles.is_multiple_of(frame.tiles[1]));
         for tile in 0..tiles {
             for lane in (0..self.lanes).step_by(S::F32_LANES) {
                 // SAFETY: As in `transform`.

@@ -72,7 +72,7 @@ impl<const I: usize> Step<I, 6> for Evaluate {
         let (mut even, mut odd) = ([zero; 2], [zero; 2]);
         for (power, &coefficient) in from.iter().enumerate() {
             for (index, point) in [A, B].into_iter().enumerate() {
-                let sums = if power % 2 == 0 { &mut even } else { &mut odd };
+                let sums = if power.is_multiple_of(2) { &mut even } else { &mut odd };
                 sums[index] = simd.mul_add_f32s(coefficient, simd.splat_f32s(raised(point, power)), sums[index]);
             }
         }
@@ -94,7 +94,7 @@ impl<const O: usize> Step<6, O> for Output {
         let odd = [simd.sub_f32s(v1, v2), simd.sub_f32s(v3, v4)];
         let mut to = [simd.splat_f32s(0.0); O];
         for (power, sum) in to.iter_mut().enumerate() {
-            let [a, b] = if power % 2 == 0 { even } else { odd };
+            let [a, b] = if power.is_multiple_of(2) { even } else { odd };
             *sum = simd.mul_add_f32s(
                 b,
                 simd.splat_f32s(raised(B, power)),
@@ -139,7 +139,7 @@ fn scaled<S: Simd>(simd: S, mut values: [S::f32s; 6]) -> [S::f32s; 6] {
 #[inline(always)]
 fn raised(point: f32, power: usize) -> f32 {
     let square = if point < 1.0 { 0.5 } else { 2.0 };
-    let mut raised = if power % 2 == 0 { 1.0 } else { point };
+    let mut raised = if power.is_multiple_of(2) { 1.0 } else { point };
     for _ in 0..power / 2 {
         raised *= square;
     }
