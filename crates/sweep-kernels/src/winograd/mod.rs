@@ -21,7 +21,7 @@ use tch::{Kind, TchError, Tensor};
 
 use super::convolution::{Convolution, Part};
 use super::memory::{dense, values, values_mut, with_element};
-use super::{run, wide};
+use super::{avx2_at_most, run, wide};
 use frame::Frame;
 use passes::{Backward, Forward};
 use planes::plane;
@@ -35,8 +35,9 @@ const PLANES: usize = POINTS * POINTS;
 const AT_ONCE: usize = (1 << 20) / size_of::<f32>();
 /// Minimum number of tiles in a part, and an eighth of the channels and filters. Each part reads all weights.
 const FEWEST_TILES: usize = 32;
-/// Minimum number of channels and of filters for which the products outweigh the transforms.
-const NARROWEST: usize = 16;
+/// Minimum number of channels and of filters for which the products outweigh the transforms. In float32, AVX-512 needs
+/// twice as many, because direct convolutions gain more from it.
+const NARROWEST: i64 = 16;
 /// Minimum factor by which the number of multiplications must fall.
 const WORTHWHILE: f64 = 2.0;
 
@@ -54,12 +55,14 @@ impl Winograd {
     /// convolution is likely to be faster, or if the processor lacks the instructions.
     pub fn new(of: Convolution, xs: &Tensor, weight: &Tensor) -> Option<Winograd> {
         let able = is_x86_feature_detected!("avx2") && is_x86_feature_detected!("fma");
-        let faster = match xs.kind() {
-            Kind::Float => true,
-            Kind::BFloat16 => slow_bfloat16(),
-            _ => false,
+        let narrowest = match xs.kind() {
+            Kind::Float if is_x86_feature_detected!("avx512f") && !avx2_at_most() => 2 * NARROWEST,
+            Kind::Float => NARROWEST,
+            Kind::BFloat16 if slow_bfloat16() => NARROWEST,
+            _ => return None,
         };
-        if able && faster { Winograd::sized(of, xs, weight) } else { None }
+        let narrow = xs.size()[1].min(weight.size()[0]) < narrowest;
+        if able && !narrow { Winograd::sized(of, xs, weight) } else { None }
     }
 
     fn sized(of: Convolution, xs: &Tensor, weight: &Tensor) -> Option<Winograd> {
@@ -73,7 +76,7 @@ impl Winograd {
         let image = [outside(0), outside(1)];
         let tiles = image.map(|side| side.div_ceil(distance));
         let fewer = (image[0] * image[1] * of.kernel.pow(2)) as f64 / (tiles[0] * tiles[1] * PLANES) as f64;
-        if channels.min(filters) < NARROWEST || fewer < WORTHWHILE {
+        if fewer < WORTHWHILE {
             return None;
         }
         let lanes = |channels: usize| channels.next_multiple_of(PANEL);
