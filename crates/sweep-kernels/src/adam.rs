@@ -57,7 +57,7 @@ impl<G: Element> Pass for Adam<'_, G> {
     }
 
     #[inline(always)]
-    fn run(self) {
+    fn run<S: pulp::Simd>(self, _: S) {
         let Adam { weight, gradient, m, v, betas: [of_m, of_v], rate, epsilon } = self;
         for (((weight, gradient), m), v) in weight.iter_mut().zip(gradient).zip(m).zip(v) {
             let gradient = gradient.value();

@@ -8,7 +8,7 @@ use std::ops::Range;
 
 use tch::{Kind, TchError, Tensor};
 
-use super::memory::{Bfloat16, dense, values, values_mut};
+use super::memory::{Bfloat16, Element, dense, values, values_mut};
 use super::products::{LANES, Products, ROWS, has_products};
 use super::run;
 
@@ -113,6 +113,19 @@ pub struct Part {
 }
 
 impl Part {
+    /// Splits images with `down` rows each into parts of at most `rows` rows.
+    pub fn split(images: usize, down: usize, rows: usize) -> Vec<Part> {
+        if rows < down {
+            let cuts = (0..down).step_by(rows).map(|from| from..(from + rows).min(down));
+            let each = |image| cuts.clone().map(move |rows| Part { images: image..image + 1, rows });
+            (0..images).flat_map(each).collect()
+        } else {
+            let many = rows / down;
+            let cut = |from| Part { images: from..(from + many).min(images), rows: 0..down };
+            (0..images).step_by(many).map(cut).collect()
+        }
+    }
+
     /// Returns these rows of each image of the part. `all` contains all images, each with `height` rows of `length`
     /// numbers.
     pub fn lines<'a>(
@@ -145,17 +158,7 @@ impl Layout {
     /// Splits the work into parts that fit into a cache.
     pub fn parts(&self) -> Vec<Part> {
         let row = self.shifts * self.span * self.channels * self.of.stride + self.pairs * self.lanes;
-        let rows = (AT_ONCE / row).max(1);
-        let down = self.output[0];
-        if rows < down {
-            let cuts = (0..down).step_by(rows).map(|from| from..(from + rows).min(down));
-            let each = |image| cuts.clone().map(move |rows| Part { images: image..image + 1, rows });
-            (0..self.images).flat_map(each).collect()
-        } else {
-            let many = rows / down;
-            let cut = |from| Part { images: from..(from + many).min(self.images), rows: 0..down };
-            (0..self.images).step_by(many).map(cut).collect()
-        }
+        Part::split(self.images, self.output[0], (AT_ONCE / row).max(1))
     }
 
     /// Returns the range of input rows that a part reads, without the padding.

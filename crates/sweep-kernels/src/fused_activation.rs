@@ -75,7 +75,7 @@ impl<T: Element> Pass for Forward<'_, T> {
     }
 
     #[inline(always)]
-    fn run(self) {
+    fn run<S: pulp::Simd>(self, _: S) {
         let mut bits = [0; ROW];
         for (row, xs) in self.xs.chunks_mut(ROW).enumerate() {
             self.open.draw(self.before + row * ROW, &mut bits);
@@ -105,7 +105,7 @@ impl<T: Element> Pass for Backward<'_, T> {
     }
 
     #[inline(always)]
-    fn run(self) {
+    fn run<S: pulp::Simd>(self, _: S) {
         for (gradient, y) in self.gradient.iter_mut().zip(self.ys) {
             let open = y.above(T::ZERO) | y.is_nan();
             *gradient = if open { gradient.times(self.scale) } else { T::ZERO };

@@ -1,4 +1,5 @@
-//! CPU kernels that need one pass over a tensor's memory where libtorch needs several.
+//! CPU kernels that are faster than libtorch's: passes over a tensor's memory where libtorch needs several, and
+//! convolutions.
 //!
 //! Each kernel is one loop over slices, compiled for the widest instruction set of the processor. Everything in a
 //! `Pass` is inlined and contains no closures, because a separate function would be compiled for the baseline
@@ -17,6 +18,11 @@ mod memory;
 mod pool;
 #[cfg(target_arch = "x86_64")]
 mod products;
+#[cfg(target_arch = "x86_64")]
+mod winograd;
+
+#[cfg(target_arch = "x86_64")]
+use std::sync::LazyLock;
 
 pub use adam::adam;
 pub use chance::Chance;
@@ -28,6 +34,8 @@ pub use memory::dense;
 pub use pool::Pool;
 #[cfg(target_arch = "x86_64")]
 pub use products::has_products;
+#[cfg(target_arch = "x86_64")]
+pub use winograd::Winograd;
 
 /// A loop that is compiled once for each instruction set.
 trait Pass: Sized + Send {
@@ -38,7 +46,7 @@ trait Pass: Sized + Send {
     fn halves(self) -> (Self, Self);
 
     /// Runs the loop. The implementation and everything that it calls must be `#[inline(always)]`.
-    fn run(self);
+    fn run<S: pulp::Simd>(self, simd: S);
 }
 
 /// Minimum number of values per pass that justifies another thread. Starting one takes about ten microseconds.
@@ -67,11 +75,29 @@ fn wide(pass: impl Pass) {
         type Output = ();
 
         #[inline(always)]
-        fn with_simd<S: pulp::Simd>(self, _: S) {
-            self.0.run();
+        fn with_simd<S: pulp::Simd>(self, simd: S) {
+            self.0.run(simd);
         }
     }
+    #[cfg(target_arch = "x86_64")]
+    if avx2_at_most()
+        && let Some(simd) = pulp::x86::V3::try_new()
+    {
+        return pulp::Simd::vectorize(simd, Wide(pass));
+    }
     pulp::Arch::new().dispatch(Wide(pass));
+}
+
+/// Returns whether wider instructions than AVX2 are ruled out by `ONEDNN_MAX_CPU_ISA`. This variable limits oneDNN,
+/// libtorch's library for convolutions. The kernels obey it, too, so that a processor without AVX-512 can be imitated.
+#[cfg(target_arch = "x86_64")]
+fn avx2_at_most() -> bool {
+    static LIMITED: LazyLock<bool> = LazyLock::new(|| {
+        #[expect(clippy::disallowed_methods, reason = "the variable is a setting of libtorch's, not of the trainer")]
+        let limit = std::env::var_os("ONEDNN_MAX_CPU_ISA");
+        limit.is_some_and(|limit| limit.eq_ignore_ascii_case("avx2"))
+    });
+    *LIMITED
 }
 
 #[cfg(test)]
@@ -101,10 +127,18 @@ mod tests {
             #[allow(unused_mut)]
             let mut all = vec![pooled, spread, dropped, back, weight, m, v];
             #[cfg(target_arch = "x86_64")]
-            if has_products() {
-                let xs = xs.to_kind(Kind::BFloat16);
+            {
                 let convolution = Convolution { kernel: 3, stride: 1, padding: [1, 1] };
-                all.extend(convolution.weights_gradient(&xs, &xs).unwrap());
+                if has_products() {
+                    let xs = xs.to_kind(Kind::BFloat16);
+                    all.extend(convolution.weights_gradient(&xs, &xs).unwrap());
+                }
+                let weight = Tensor::ones([17, 17, 3, 3], (Kind::Float, Device::Cpu));
+                if let Some(winograd) = Winograd::new(convolution, &xs, &weight) {
+                    all.push(winograd.pass(&xs, &weight, None).unwrap());
+                    // The gradient of the weights is a sum over images, which threads share.
+                    all.extend(winograd.gradients(&xs, &weight, &xs, true).unwrap().0);
+                }
             }
             all
         };

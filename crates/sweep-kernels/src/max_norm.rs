@@ -37,7 +37,7 @@ impl Pass for MaxNorm<'_> {
     }
 
     #[inline(always)]
-    fn run(self) {
+    fn run<S: pulp::Simd>(self, _: S) {
         for weights in self.weight.chunks_exact_mut(self.each) {
             let length = squares(weights).sqrt();
             let share = length.min(self.norm) / (length + EPSILON);

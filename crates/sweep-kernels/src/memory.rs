@@ -11,6 +11,8 @@ pub trait Element: Copy + Send + Sync + 'static {
     const ZERO: Self;
     /// Converts to float32. A float64 loses precision.
     fn value(self) -> f32;
+    /// Rounds to nearest.
+    fn nearest(value: f32) -> Self;
     /// Returns the product with `factor`, rounded to this type.
     fn times(self, factor: f32) -> Self;
     /// Returns whether this number is larger than the other. The result is false if either is NaN.
@@ -26,6 +28,11 @@ impl Element for f32 {
     #[inline(always)]
     fn value(self) -> f32 {
         self
+    }
+
+    #[inline(always)]
+    fn nearest(value: f32) -> f32 {
+        value
     }
 
     #[inline(always)]
@@ -54,6 +61,11 @@ impl Element for f64 {
     }
 
     #[inline(always)]
+    fn nearest(value: f32) -> f64 {
+        f64::from(value)
+    }
+
+    #[inline(always)]
     fn times(self, factor: f32) -> f64 {
         self * f64::from(factor)
     }
@@ -74,15 +86,6 @@ impl Element for f64 {
 #[repr(transparent)]
 pub struct Bfloat16(u16);
 
-impl Bfloat16 {
-    /// Rounds to nearest, ties to even. A NaN may become infinite.
-    #[inline(always)]
-    pub fn nearest(value: f32) -> Bfloat16 {
-        let bits = value.to_bits();
-        Bfloat16((bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16) as u16)
-    }
-}
-
 impl Element for Bfloat16 {
     const KIND: Kind = Kind::BFloat16;
     const ZERO: Bfloat16 = Bfloat16(0);
@@ -90,6 +93,13 @@ impl Element for Bfloat16 {
     #[inline(always)]
     fn value(self) -> f32 {
         f32::from_bits(u32::from(self.0) << 16)
+    }
+
+    /// Rounds to nearest, ties to even. A NaN may become infinite.
+    #[inline(always)]
+    fn nearest(value: f32) -> Bfloat16 {
+        let bits = value.to_bits();
+        Bfloat16((bits.wrapping_add(0x7fff + (bits >> 16 & 1)) >> 16) as u16)
     }
 
     #[inline(always)]

@@ -151,7 +151,7 @@ impl<T: Element> Pass for Forward<'_, T> {
     }
 
     #[inline(always)]
-    fn run(self) {
+    fn run<S: pulp::Simd>(self, _: S) {
         let Forward { windows, before, open, xs, ys, which } = self;
         let ([rows, columns], channels) = (windows.count(), windows.extent.channels);
         let outside = rows * columns * channels;
@@ -237,7 +237,7 @@ impl<T: Element> Pass for Backward<'_, T> {
     }
 
     #[inline(always)]
-    fn run(self) {
+    fn run<S: pulp::Simd>(self, _: S) {
         let Backward { windows, scale, gradient, which, found } = self;
         let ([rows, columns], channels) = (windows.count(), windows.extent.channels);
         for image in 0..windows.extent.images {

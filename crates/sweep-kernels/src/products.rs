@@ -7,9 +7,9 @@
 
 use std::arch::x86_64::*;
 
-use super::Pass;
 use super::convolution::{Layout, Tile};
 use super::memory::Bfloat16;
+use super::{Pass, avx2_at_most};
 
 /// Number of float32 numbers in a register.
 pub const LANES: usize = 16;
@@ -22,7 +22,7 @@ const PAIR_OF_ONES: u32 = 0x3f80_3f80;
 
 /// Returns whether this processor supports the instruction.
 pub fn has_products() -> bool {
-    is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512bf16")
+    !avx2_at_most() && is_x86_feature_detected!("avx512bw") && is_x86_feature_detected!("avx512bf16")
 }
 
 /// The part of the work that one thread does.
@@ -55,7 +55,7 @@ impl Pass for Products<'_> {
     }
 
     #[inline(always)]
-    fn run(self) {
+    fn run<S: pulp::Simd>(self, _: S) {
         // SAFETY: `weights_gradient` has checked that the processor supports the instructions.
         unsafe { self.add_up() };
     }
