@@ -95,3 +95,42 @@ impl Convolution {
         xs.f_conv2d(weight, bias, [stride, stride], self.padding.map(i64::from), [1, 1], 1)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::step_rng::StepRng;
+    use super::*;
+    use tch::Device;
+
+    /// A layer whose sizes suit sweep's own kernels, with and without biases, and with an input that requires a gradient
+    /// and one that does not.
+    #[test]
+    fn outputs_and_gradients_are_those_of_libtorch() {
+        for (with_bias, wanted) in [(true, true), (false, true), (true, false), (false, false)] {
+            tch::manual_seed(3);
+            let random = |size: &[i64]| Tensor::randn(size, (Kind::Float, Device::Cpu));
+            let xs = random(&[4, 12, 12, 32]).permute([0, 3, 1, 2]).set_requires_grad(wanted);
+            let weight = random(&[48, 3, 3, 32]).permute([0, 3, 1, 2]).set_requires_grad(true);
+            let bias = with_bias.then(|| random(&[48]).set_requires_grad(true));
+            let layer = Convolution { weight, bias, kernel: 3, stride: 1, padding: [1, 1] };
+            let found = layer.pass(&xs, Mode::Train(StepRng::new(1, 1, 1, 1), None)).unwrap();
+            let expected = layer.by_libtorch(&xs, &layer.weight, layer.bias.as_ref()).unwrap();
+            let gradient = random(&[4, 12, 12, 48]).permute([0, 3, 1, 2]);
+            let mut inputs = vec![&layer.weight];
+            inputs.extend(&layer.bias);
+            inputs.extend(wanted.then_some(&xs));
+            let gradients = |ys: &Tensor| {
+                let slopes = (ys * &gradient).sum(Kind::Float);
+                Tensor::run_backward(&[slopes], &inputs, false, false)
+            };
+            let (mut these, mut those) = (gradients(&found), gradients(&expected));
+            these.push(found);
+            those.push(expected);
+            for (this, that) in these.iter().zip(&those) {
+                let off = (this - that).abs().max().double_value(&[]);
+                let scale = that.square().mean(Kind::Float).sqrt().double_value(&[]);
+                assert!(off < 1e-4 * scale, "bias {with_bias}, input {wanted}: {off} of {scale}");
+            }
+        }
+    }
+}
