@@ -27,13 +27,13 @@ use passes::{Backward, Forward};
 use planes::plane;
 use product::PANEL;
 use transform::POINTS;
-use weights::{Kernels, KernelsBack};
+use weights::Kernels;
 
 /// Number of values of a transformed tile.
 const PLANES: usize = POINTS * POINTS;
 /// Number of transformed values in a part. They fill half of a typical core's L2 cache.
 const AT_ONCE: usize = (1 << 20) / size_of::<f32>();
-/// Minimum number of tiles in a part, and an eighth of the channels and filters. Each part reads all weights.
+/// Minimum number of tiles in a part. Each part reads all weights, so wide layers need more tiles.
 const FEWEST_TILES: usize = 32;
 /// Minimum number of channels and of filters for which the products outweigh the transforms. In float32, AVX-512 needs
 /// twice as many, because direct convolutions gain more from it.
@@ -158,7 +158,7 @@ impl Winograd {
         }
         let [side, rows, columns] = [self.kernel, size[0], size[1]].map(|side| side as i64);
         let mut weights = Tensor::f_empty([side, side, rows, columns], (Kind::Float, xs.device()))?;
-        wide(KernelsBack { side: self.kernel, size, from: first, to: values_mut(&mut weights) });
+        wide(Kernels { side: self.kernel, size, from: first, to: values_mut(&mut weights), back: true });
         let weights = weights.f_narrow(3, 0, self.output.channels as i64)?.f_permute([3, 2, 0, 1])?;
         Ok((inputs, dense(&weights.f_to_kind(xs.kind())?)?))
     }
@@ -171,7 +171,8 @@ impl Winograd {
         let weights = weights.f_to_kind(Kind::Float)?.f_constant_pad_nd([0, missing])?.f_contiguous()?;
         let size = [2, 3].map(|axis: usize| weights.size()[axis] as usize);
         let mut transformed = Tensor::f_empty([(PLANES * plane(size)) as i64], (Kind::Float, weights.device()))?;
-        wide(Kernels { side: self.kernel, size, from: values(&weights), to: values_mut(&mut transformed) });
+        let to = values_mut(&mut transformed);
+        wide(Kernels { side: self.kernel, size, from: values(&weights), to, back: false });
         Ok(transformed)
     }
 

@@ -50,10 +50,8 @@ impl<T: Element> Forward<'_, T> {
         let (mut in_room, mut out_room) = (Vec::new(), Vec::new());
         for part in self.of.parts() {
             let tiles = part.rows.len() * input.tiles[1];
-            inside.resize(part.images.len() * tiles, input.lanes);
-            outside.resize(part.images.len() * tiles, output.lanes);
-            in_room.resize(input.room(part.rows.len()), 0.0);
-            out_room.resize(output.room(part.rows.len()), 0.0);
+            inside.fit(&input, &part, &mut in_room);
+            outside.fit(&output, &part, &mut out_room);
             for (index, image) in part.images.clone().enumerate() {
                 input.fill(&part.rows, &self.xs[image * input.numbers()..][..input.numbers()], &mut in_room);
                 inside.transform::<Input, POINTS, S>(simd, &input, &in_room, index * tiles, tiles);
@@ -128,10 +126,8 @@ impl<T: Element> Backward<'_, T> {
         let mut found = vec![0.0; input.room(input.tiles[0])];
         for part in self.of.parts() {
             let tiles = part.rows.len() * input.tiles[1];
-            inside.resize(part.images.len() * tiles, input.lanes);
-            outside.resize(part.images.len() * tiles, output.lanes);
-            in_room.resize(input.room(part.rows.len()), 0.0);
-            out_room.resize(output.room(part.rows.len()), 0.0);
+            inside.fit(&input, &part, &mut in_room);
+            outside.fit(&output, &part, &mut out_room);
             for (index, image) in part.images.clone().enumerate() {
                 input.fill(&part.rows, &self.xs[image * input.numbers()..][..input.numbers()], &mut in_room);
                 inside.transform::<Input, POINTS, S>(simd, &input, &in_room, index * tiles, tiles);

@@ -1,6 +1,7 @@
 //! Transformed tiles.
 #![allow(unsafe_code, reason = "transforms read and write tiles at strides")]
 
+use super::super::convolution::Part;
 use super::PLANES;
 use super::frame::Frame;
 use super::product::PANEL;
@@ -24,9 +25,11 @@ impl Planes {
         Planes { numbers: Vec::new(), tiles: 0, lanes: 0 }
     }
 
-    pub fn resize(&mut self, tiles: usize, lanes: usize) {
-        (self.tiles, self.lanes) = (tiles, lanes);
-        self.numbers.resize(PLANES * plane([tiles, lanes]), 0.0);
+    /// Makes room for the tiles of a part, and for the framed pixels of one of its images.
+    pub fn fit(&mut self, frame: &Frame, part: &Part, room: &mut Vec<f32>) {
+        (self.tiles, self.lanes) = (part.images.len() * part.rows.len() * frame.tiles[1], frame.lanes);
+        self.numbers.resize(PLANES * plane([self.tiles, self.lanes]), 0.0);
+        room.resize(frame.room(part.rows.len()), 0.0);
     }
 
     pub fn plane(&self, index: usize) -> &[f32] {
