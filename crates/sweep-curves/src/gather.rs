@@ -75,6 +75,8 @@ pub struct Gather {
     parts: Vec<Part>,
     /// Why a text is no curve, if it has results of several trainings.
     problem: Option<Problem>,
+    /// Whether the rows are those of a text, whose steps may begin again in each epoch.
+    is_printed: bool,
 }
 
 impl Gather {
@@ -117,8 +119,11 @@ impl Gather {
         let place = if row.place == Place::default() { fallback } else { row.place };
         let (last, run) = self.courses.entry(course).or_insert((Place::default(), 1));
         let back = |now: Option<f64>, before: Option<f64>| now.zip(before).is_some_and(|(now, before)| now < before);
+        // The steps of a training that was resumed go on.
+        let is_step = |step: Option<f64>| step.is_some_and(|step| step.fract() == 0.0);
+        let resumes = !self.is_printed && is_step(place.step) && back(last.step, place.step);
         let goes_back = match (place.epoch, last.epoch) {
-            (Some(_), Some(_)) => back(place.epoch, last.epoch),
+            (Some(_), Some(_)) => back(place.epoch, last.epoch) && !resumes,
             (None, None) => back(place.step, last.step),
             _ => false,
         };
@@ -139,6 +144,7 @@ impl Gather {
     /// Adds what a script printed. `cell` tells its trainings from others of the same file.
     pub fn printed(&mut self, text: &str, cell: &str) -> Result<(), Problem> {
         let said = printed::read(text);
+        self.is_printed = true;
         for mut row in said.rows {
             row.curve = match row.curve.as_str() {
                 curve if cell.is_empty() => curve.to_owned(),
@@ -147,6 +153,7 @@ impl Gather {
             };
             self.row(&row)?;
         }
+        self.is_printed = false;
         if said.problem.is_some() {
             said.notes.iter().for_each(|said| self.note(said));
             self.problem = self.problem.take().or(said.problem);

@@ -130,6 +130,10 @@ pub fn parse(text: &Text, part: Option<&'static str>, metric: &str) -> Line {
         line.progress &= line.step.is_none();
     }
     line.partial = is_partial(text) && !is_counted;
+    // `Saved the best model (val loss: 0.5)` repeats a number.
+    if line.epoch.is_none() && line.step.is_none() && is_remark(tokens) {
+        line.pairs.iter_mut().for_each(|pair| pair.name = format!("best {}", pair.name));
+    }
     line.alone = line.epoch.is_some() && line.pairs.is_empty() && !parser.spoke;
     let letters = text.trim_matches(|letter: char| !letter.is_alphanumeric());
     let letters = letters.strip_prefix("Checking accuracy on ").unwrap_or(letters);
@@ -137,8 +141,23 @@ pub fn parse(text: &Text, part: Option<&'static str>, metric: &str) -> Line {
     if line.alone {
         // `val epoch: 3`.
         line.heading = names_part(letters);
+    } else if let Some(part) = heading_of_epoch(&line, tokens) {
+        (line.alone, line.heading) = (true, Some(part));
     }
     line
+}
+
+/// The set of a line that only says that the values of its epoch on this set follow: `Epoch 1 Validation metrics:`.
+fn heading_of_epoch(line: &Line, tokens: &[Token]) -> Option<&'static str> {
+    let numbers = tokens.iter().filter(|token| matches!(token, Token::Number { .. } | Token::Fraction(..))).count();
+    let is_epoch = |word: &str| EPOCH.contains(&word.to_ascii_lowercase().as_str());
+    let words = tokens.iter().filter_map(|token| match token {
+        Token::Word(word) if !is_epoch(word) => Some(*word),
+        _ => None,
+    });
+    let words: Vec<&str> = words.collect();
+    let says_only = line.epoch.is_some() && line.pairs.is_empty() && line.step.is_none() && !line.bar && numbers == 1;
+    is_part(&words.join(" ")).filter(|_| says_only)
 }
 
 /// The number of steps of a progress bar, which is at either end of the line: `10/10 [===]`, `step 10/10 [===]`, `[===>] …
@@ -155,6 +174,14 @@ fn total(tokens: &[Token], bar: bool) -> Option<f64> {
         Some(Token::Mark('[')) if bar => fraction(solid.next_back()),
         _ => None,
     }
+}
+
+/// Whether a line begins with words about the best values so far.
+fn is_remark(tokens: &[Token]) -> bool {
+    const WORDS: [&str; 7] = ["best", "saved", "saving", "save", "improved", "improving", "checkpoint"];
+    let before = tokens.iter().take_while(|token| !matches!(token, Token::Number { .. } | Token::Fraction(..)));
+    let mut words = before.filter_map(|token| if let Token::Word(word) = token { Some(*word) } else { None });
+    words.any(|word| WORDS.contains(&word.to_ascii_lowercase().as_str()))
 }
 
 /// Whether a name only says that the number before has a mean: `epoch mean`, `avg`.
@@ -276,6 +303,12 @@ impl<'a> Parser<'a> {
                 self.end_of_place();
                 return 2;
             }
+            // `loss 0.17→0.11`: nothing says what the second number is.
+            Token::Number { value, unit: false, .. } if self.is_behind_arrow(tokens, at) => {
+                let name = self.line.pairs.last().map(|pair| format!("{} behind the arrow", pair.name));
+                self.line.pairs.extend(name.map(|name| Pair { name, value, running: false }));
+                self.end_of_number();
+            }
             Token::Number { value, percent, unit, decimal, .. } => {
                 // `Loss 6.9 (7.0)`: the mean so far is in brackets.
                 let blank = usize::from(next == Some(&Token::Mark('\t')));
@@ -387,6 +420,8 @@ impl<'a> Parser<'a> {
             '~' | '≈' if number_follows => self.separated |= !self.phrase.is_empty(),
             '[' | '(' if self.wants_epoch || self.wants_step || self.separated => {}
             '\t' if number_follows || self.separated || self.wants_epoch || self.wants_step => {}
+            // `Train Acc  : 0.5`: separators that are aligned.
+            '\t' if matches!(next, Some(Token::Mark(':' | '='))) => {}
             // A minus or a hash between words is no separator by itself: `Epoch #3`, `Epoch... (3/10`.
             '#' | '.' if self.wants_epoch || self.wants_step => {}
             '-' if number_follows && !self.phrase.is_empty() && (self.line.bar || self.has_metric()) => {
@@ -441,6 +476,13 @@ impl<'a> Parser<'a> {
             && self.line.step.is_none()
             && matches!(value, Some(Token::Number { decimal: true, unit: false, percent: false, .. }))
             && is_loss()
+    }
+
+    /// Whether an arrow stands between a number and the value of the last metric.
+    fn is_behind_arrow(&self, tokens: &[Token], at: usize) -> bool {
+        let before = at.checked_sub(2).and_then(|start| tokens.get(start..at));
+        let last = self.line.pairs.last().map(|pair| pair.value);
+        matches!(before, Some([Token::Number { value, .. }, Token::Mark('→')]) if Some(*value) == last)
     }
 
     /// Whether a number tells of which class the name before it is.

@@ -168,8 +168,8 @@ fn meant(name: &str, words: &[String]) -> Option<(Target, u32)> {
             || is_suffix(&words, at)
             || *word == "value" && at + 1 == words.len()
         {
-            // A mean over the epoch is preferred to the value of one step.
-            far += if *word == "epoch" { 1 } else { 4 };
+            // A mean over the epoch is preferred to the value of one step, and the whole loss to a part of it.
+            far += if matches!(*word, "epoch" | "total" | "overall") { 1 } else { 4 };
         } else if !TRAINING.contains(word) {
             return None;
         }

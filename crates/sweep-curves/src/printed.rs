@@ -9,13 +9,14 @@ mod processes;
 mod record;
 mod reports;
 mod results;
+mod rounds;
 mod steps;
 mod tables;
 mod terminal;
 mod trailing;
 mod values;
 
-use std::collections::HashSet;
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -145,8 +146,8 @@ pub struct Printed {
     part_of_log: Option<(String, u32)>,
     /// Whether batches whose lines have validation are evaluations within an epoch.
     by_batch: bool,
-    /// Forms of lines that report on batches, although they do not say so.
-    batches: HashSet<u64>,
+    /// What is known of the forms of lines, if this is not the first pass.
+    forms: passes::Forms,
     /// Whether a line said that a training run has ended, or that one begins.
     ended: bool,
     begins: bool,
@@ -156,6 +157,8 @@ pub struct Printed {
     first_step: Option<f64>,
     /// How something was understood, for people.
     notes: Vec<String>,
+    /// Whether rounds take the place of epochs.
+    by_rounds: bool,
     /// What the lines say one by one, if this is wanted.
     records: Option<Records>,
 }
@@ -253,14 +256,14 @@ impl Printed {
         if self.side_by_side(text) || self.tabular(text, rows) || self.in_classification_report(text) {
             return;
         }
-        let (raw, text) = (text, &Text::of(text));
+        let (text, is_part) = if self.by_rounds { rounds::as_epochs(text) } else { (Cow::Borrowed(text), false) };
+        let (raw, text) = (&*text, &Text::of(&text));
         let mut line = self.parsed(text);
+        line.progress |= is_part && !line.pairs.is_empty();
         let has_metric = line.pairs.iter().any(|pair| is_metric(&pair.name));
         let fold = labels::fold(raw).or_else(|| self.labels.heading(raw)).filter(|_| line.epoch.is_none());
         self.between(raw, fold.as_deref(), has_metric, rows);
         self.by_batch(&mut line);
-        line.progress |=
-            !self.batches.is_empty() && line.epoch.is_none() && self.batches.contains(&record::form(&text.tokens));
         self.bar_by_step(&mut line, redrawn);
         self.ended |= line.epoch.is_none() && trailing::ends_run(raw);
         self.begins |= trailing::begins_run(raw);
@@ -271,6 +274,9 @@ impl Printed {
         self.tell_apart(&mut line);
         if let Some(records) = &mut self.records {
             records.line(text, &line, redrawn);
+        }
+        if self.of_form(text, &mut line, rows) {
+            return;
         }
         if line.decimal_commas {
             self.note("commas were read as decimal points");
@@ -409,9 +415,6 @@ impl Printed {
                 rows.push(self.row());
             }
             let measures = self.values.iter().any(|value| is_metric(&value.name));
-            if self.epoch.is_none() && self.step.is_none() && self.counted > 0.0 && measures {
-                self.note("no line names an epoch, so an epoch was counted each time a name was repeated");
-            }
             self.counted += 1.0;
             if measures && self.epoch.is_none() && self.step.is_none() {
                 self.blocks.end();

@@ -121,6 +121,10 @@ impl Parser<'_> {
         if let Some(quantity) = self.quantity.filter(|_| name == "total") {
             name = format!("total {quantity}");
         }
+        // A setting: `WITH_CENTER_LOSS=1`.
+        if name.contains('_') && name == name.to_uppercase() && meaning(&name).is_none() && value.fract() == 0.0 {
+            return;
+        }
         // A place in a source file: `trainer.py:332`.
         if [".py", ".cpp", ".cc", ".c", ".rs"].iter().any(|end| name.ends_with(end)) {
             return;

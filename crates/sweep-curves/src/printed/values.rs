@@ -40,10 +40,14 @@ impl Printed {
             let of_line = |value: &Value| self.of_line.contains(&value.name) && value.final_value;
             self.values.iter().any(|value| of_line(value) && (value.name == name || same_name(&value.name, name)))
         };
+        // Keras' bar has all values of its epoch.
+        let has_all = self.had_bar && self.values.iter().any(|value| !value.final_value && of_validation(&value.name));
+        let is_in_bar =
+            |name: &str| has_all && self.values.iter().any(|value| !value.final_value && same_name(&value.name, name));
         let is_batch = line.progress || line.step.is_some() || bar;
         if line.epoch.is_none()
             && !is_batch
-            && line.pairs.iter().any(|pair| is_metric(&pair.name) && is_known(&pair.name))
+            && line.pairs.iter().any(|pair| is_metric(&pair.name) && (is_known(&pair.name) || is_in_bar(&pair.name)))
         {
             self.note(
                 "numbers that were repeated after the line of their epoch were left out, together with the \
