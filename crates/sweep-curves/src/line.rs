@@ -19,6 +19,25 @@ const NO_EPOCH: [&str; 9] = ["over", "best", "last", "per", "total", "max", "num
 const STEP: [&str; 9] = ["step", "iter", "iteration", "global_step", "batch", "batches", "it", "update", "up"];
 /// Words before the number of an epoch that begins: `Start of epoch 3`.
 const OPENING: [&str; 8] = ["start", "starting", "begin", "beginning", "of", "the", "training", "running"];
+/// Words of remarks on what was done, or on the best values so far.
+const REMARKS: [&str; 14] = [
+    "best",
+    "saved",
+    "saving",
+    "save",
+    "improved",
+    "improving",
+    "checkpoint",
+    "model",
+    "loaded",
+    "loading",
+    "resume",
+    "resuming",
+    "at",
+    "from",
+];
+/// Words about an epoch that is over.
+const ENDED: [&str; 9] = ["finish", "finished", "end", "ended", "done", "complete", "completed", "leave", "after"];
 /// What draws a progress bar.
 const BARS: [&str; 4] = ["%|", "[==", "[>..", "[.."];
 /// Speeds, which stand beside a bar.
@@ -52,6 +71,8 @@ pub struct Line {
     pub epochs: Option<f64>,
     /// Whether the line names the epoch and says nothing else.
     pub alone: bool,
+    /// Whether it does so in words, which may come again in the same epoch.
+    pub in_words: bool,
     /// The optimizer step, boosting round, or batch that it names.
     pub step: Option<f64>,
     /// The batch that it names by a fraction alone: `[10/500]`.
@@ -141,23 +162,38 @@ pub fn parse(text: &Text, part: Option<&'static str>, metric: &str) -> Line {
     if line.alone {
         // `val epoch: 3`.
         line.heading = names_part(letters);
-    } else if let Some(part) = heading_of_epoch(&line, tokens) {
-        (line.alone, line.heading) = (true, Some(part));
+    } else if let Some(part) = only_epoch(&line, tokens) {
+        (line.alone, line.in_words, line.heading) = (true, true, part);
     }
     line
 }
 
-/// The set of a line that only says that the values of its epoch on this set follow: `Epoch 1 Validation metrics:`.
-fn heading_of_epoch(line: &Line, tokens: &[Token]) -> Option<&'static str> {
-    let numbers = tokens.iter().filter(|token| matches!(token, Token::Number { .. } | Token::Fraction(..))).count();
+/// Whether a line says nothing but its epoch in a few words, and the set that it announces: `Epoch 1 Validation metrics:`,
+/// `Meta epoch 3...`.
+fn only_epoch(line: &Line, tokens: &[Token]) -> Option<Option<&'static str>> {
+    const LONGEST: usize = 2;
+    let is_number = |token: &Token| matches!(token, Token::Number { .. } | Token::Fraction(..));
     let is_epoch = |word: &str| EPOCH.contains(&word.to_ascii_lowercase().as_str());
-    let words = tokens.iter().filter_map(|token| match token {
-        Token::Word(word) if !is_epoch(word) => Some(*word),
-        _ => None,
-    });
-    let words: Vec<&str> = words.collect();
-    let says_only = line.epoch.is_some() && line.pairs.is_empty() && line.step.is_none() && !line.bar && numbers == 1;
-    is_part(&words.join(" ")).filter(|_| says_only)
+    let words_of = |tokens: &[Token<'_>]| -> Vec<String> {
+        let words = tokens.iter().filter_map(|token| match token {
+            Token::Word(word) if !is_epoch(word) => Some((*word).to_owned()),
+            _ => None,
+        });
+        words.collect()
+    };
+    let at = tokens.iter().position(is_number)?;
+    let is_place = line.epoch.is_some() && line.pairs.is_empty() && line.step.is_none() && !line.bar;
+    if !is_place || line.is_round || tokens[at + 1..].iter().any(is_number) {
+        return None;
+    }
+    let (before, after) = (words_of(&tokens[..at]), words_of(&tokens[at + 1..]));
+    let part = is_part(&[before.clone(), after.clone()].concat().join(" "));
+    let is_remark = |word: &String| {
+        let word = word.to_ascii_lowercase();
+        REMARKS.contains(&word.as_str()) || ENDED.contains(&word.as_str())
+    };
+    let is_short = before.len() <= LONGEST && after.is_empty() && !before.iter().any(is_remark);
+    (part.is_some() || is_short).then_some(part)
 }
 
 /// The number of steps of a progress bar, which is at either end of the line: `10/10 [===]`, `step 10/10 [===]`, `[===>] …
@@ -178,10 +214,9 @@ fn total(tokens: &[Token], bar: bool) -> Option<f64> {
 
 /// Whether a line begins with words about the best values so far.
 fn is_remark(tokens: &[Token]) -> bool {
-    const WORDS: [&str; 7] = ["best", "saved", "saving", "save", "improved", "improving", "checkpoint"];
     let before = tokens.iter().take_while(|token| !matches!(token, Token::Number { .. } | Token::Fraction(..)));
     let mut words = before.filter_map(|token| if let Token::Word(word) = token { Some(*word) } else { None });
-    words.any(|word| WORDS.contains(&word.to_ascii_lowercase().as_str()))
+    words.any(|word| REMARKS.contains(&word.to_ascii_lowercase().as_str()))
 }
 
 /// Whether a name only says that the number before has a mean: `epoch mean`, `avg`.

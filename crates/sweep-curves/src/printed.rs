@@ -157,8 +157,9 @@ pub struct Printed {
     first_step: Option<f64>,
     /// How something was understood, for people.
     notes: Vec<String>,
-    /// Whether rounds take the place of epochs.
+    /// Whether rounds take the place of epochs, or steps that of the only epoch.
     by_rounds: bool,
+    by_steps: bool,
     /// What the lines say one by one, if this is wanted.
     records: Option<Records>,
 }
@@ -275,6 +276,7 @@ impl Printed {
         if let Some(records) = &mut self.records {
             records.line(text, &line, redrawn);
         }
+        self.without_epoch(&mut line);
         if self.of_form(text, &mut line, rows) {
             return;
         }
@@ -396,6 +398,7 @@ impl Printed {
             return;
         }
         let line = self.evaluation(line);
+        let line = self.accuracy_alone(line);
         self.take(&line, text.raw, redrawn);
     }
 

@@ -164,3 +164,31 @@ fn zero_bytes_between_lines_are_no_reason_to_refuse_a_log() {
     });
     assert_reads(&log.replace("line\nEpoch 3", "line\n\0\0\0\nEpoch 3"), BOTH);
 }
+
+#[test]
+fn the_steps_of_the_only_epoch_are_points() {
+    let steps = |loss: [f64; 4]| -> String {
+        (1..).zip(loss).map(|(n, loss)| format!("Epoch [1/1], Step [{n}00/12942], Loss: {loss}\n")).collect()
+    };
+    let log = steps([4.0, 3.0, 2.5, 2.25]);
+    assert_says(&log, "4 - - -, 3 - - -, 2.5 - - -, 2.25 - - -", "its steps are the points of the curve");
+    let two = epochs(|n, train, _| steps([train; 4]).replace("[1/1]", &format!("[{n}/3]")));
+    assert_reads(&two, "0.9 - - -, 0.7 - - -, 0.6 - - -");
+}
+
+#[test]
+fn headers_in_a_few_words_and_numbers_within_names_are_understood() {
+    let meta = |n: u32, train: f64, val: f64| format!("Meta epoch {n}...\nTrain loss: {train}\nVal loss: {val}\n");
+    let again = epochs(|n, train, val| meta(n, train - 0.1, val - 0.1));
+    assert_reads(&(epochs(meta) + &again), &format!("{BOTH}; 0.8 - 0.7 -, 0.6 - 0.65 -, 0.5 - 0.6 -"));
+    let top = |n, train, val| {
+        format!(
+            "Epoch: {n}/3, step: {n}00, loss: {train}\nEpoch: {n}/3, step: {n}50, loss: {train}\n== Epoch: {n}/3,top 1 acc: {val}==\n== Epoch: {n}/3,top 5 acc: 0.99==\n"
+        )
+    };
+    assert_says(
+        &epochs(top),
+        "0.9 - - 0.8, 0.7 - - 0.75, 0.6 - - 0.7",
+        "top 1 acc stands alone below the losses of batches",
+    );
+}

@@ -61,7 +61,11 @@ impl Parser<'_> {
         // `Loss in validation data 0.5`: no such number belongs to the name.
         let is_value = decimal && matches!(meaning(&name), Some((Target::Metric(_), _)));
         if !(self.separated && name.contains(char::is_alphabetic) || self.names_metric(&name) || is_value) {
-            // A number within a name: `on the 10000 test images`.
+            // A number within a name: `top 5 acc`, `on the 10000 test images`.
+            if !decimal && self.phrase.last().is_some_and(|word| word.eq_ignore_ascii_case("top")) {
+                self.phrase.push(if value == 1.0 { "1" } else { "5" });
+                return;
+            }
             if self.phrase.is_empty() || decimal {
                 self.line.progress |= percent_of_bar;
                 if decimal && (1..=LOOSE).contains(&self.phrase.len()) {

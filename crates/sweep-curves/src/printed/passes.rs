@@ -123,6 +123,14 @@ pub(super) struct Forms {
 }
 
 impl Printed {
+    /// Takes steps for places, if there is one epoch.
+    pub(super) fn without_epoch(&self, line: &mut Line) {
+        let step = line.step.or(line.batch);
+        if self.by_steps && step.is_some() && !line.bar {
+            (line.epoch, line.step, line.progress, line.partial) = (None, step, false, false);
+        }
+    }
+
     /// Looks at the form of a line. Returns whether the line is left out.
     pub(super) fn of_form(&mut self, text: &Text, line: &mut Line, rows: &mut Vec<Row>) -> bool {
         if self.forms == Forms::default() {
@@ -191,6 +199,11 @@ impl Printed {
         }
         if let Some(heading) = records.heading(self.counted).filter(|_| self.step.is_none()) {
             return Some(Printed { labels: Labels::below(heading), ..Printed::for_metric(&self.metric) });
+        }
+        if records.has_one_epoch() && !self.by_steps {
+            let mut printed = Printed { by_steps: true, ..Printed::for_metric(&self.metric) };
+            printed.note("the log has one epoch, so its steps are the points of the curve");
+            return Some(printed);
         }
         let forms = Forms { batches: records.batches(), details: records.details(), restarts: records.restarts() };
         (records.evaluates_within || forms != Forms::default()).then(|| Printed {

@@ -18,6 +18,8 @@ const MOST_VALUES: usize = 2_000_000;
 const MOST_EPOCHS: usize = 1_000_000;
 /// Lines an epoch from which on they are those of batches.
 const OFTEN: usize = 3;
+/// Lines about steps from which on they are a curve.
+const MANY: usize = 4;
 /// Epochs for each one that comes again, from which on this is rare.
 const RARELY: usize = 4;
 /// Words of lines that repeat a number of another line, or name a setting.
@@ -140,6 +142,16 @@ impl Records {
     /// The setting below whose values the lines are different runs, if no line names an epoch.
     pub fn heading(&self, rows: f64) -> Option<String> {
         if self.epochs.is_empty() { self.labels.tells_apart(rows) } else { None }
+    }
+
+    /// Whether the text has a single epoch, without validation, and many steps within it.
+    pub fn has_one_epoch(&self) -> bool {
+        let of_validation = |name: &str| names_part(name).is_some_and(is_validation) && is_metric(name);
+        let is_of_steps =
+            |form: &Form| form.is_progress && form.lines >= MANY && form.values.iter().any(|(name, _)| is_metric(name));
+        self.epochs.len() == 1
+            && self.forms.iter().any(is_of_steps)
+            && !self.forms.iter().flat_map(|form| &form.values).any(|(name, _)| of_validation(name))
     }
 
     /// Forms of lines that stand several times in each of several epochs and give the training loss: those of batches.
