@@ -100,6 +100,8 @@ pub struct Printed {
     /// The number of steps of the first progress bar of the epoch, and whether a complete one came.
     total: Option<f64>,
     had_bar: bool,
+    /// Whether a complete one had the metrics of both sets.
+    bar_has_all: bool,
     /// Whether the first epoch had progress bars, and no validation.
     began_unvalidated: bool,
     /// Whether the last epoch was a boosting round.
@@ -424,7 +426,7 @@ impl Printed {
             }
         }
         self.values.clear();
-        (self.whole, self.news, self.had_bar, self.drawn) = (false, false, false, false);
+        (self.whole, self.news, self.had_bar, self.bar_has_all, self.drawn) = (false, false, false, false, false);
     }
 }
 

@@ -192,3 +192,31 @@ fn headers_in_a_few_words_and_numbers_within_names_are_understood() {
         "top 1 acc stands alone below the losses of batches",
     );
 }
+
+#[test]
+fn h2os_scoring_history_is_a_table() {
+    let row = |n: u32, train: f64, val: f64| {
+        format!(
+            "     2020-01-01 10:00:0{n}  0.{n}10 sec   {n}.0                {train}            6.6             {val}              82.8\n"
+        )
+    };
+    let head = "Scoring History: \n     timestamp            duration    number_of_trees    training_rmse    training_mae    validation_rmse    \
+                validation_mae\n---  -------------------  ----------  -----------------  ---------------  --------------  -----------------  ---\n";
+    assert_reads(&(head.to_owned() + &epochs(row)), BOTH);
+}
+
+#[test]
+fn numbers_of_progress_bars_alone_are_doubtful() {
+    let bar = |n: u32, train: f64, val: f64| {
+        format!(
+            "Epoch {n} [Train]: 100%|##| 9/9 [00:39<00:00,  2.18s/it, loss={train}]\nEpoch {n} [Val]: 100%|##| 7/7 [00:00<00:00,  1.2it/s, loss={val}]\n"
+        )
+    };
+    assert_says(&epochs(bar), BOTH, "stand in progress bars alone");
+    let both = |n: u32, train: f64, val: f64| {
+        bar(n, 0.1, 0.2) + &format!("\nEpoch {n}/50 (lr=0.000020)\n  Train: loss={train}\n  Val:   loss={val}\n")
+    };
+    assert_reads(&epochs(both), BOTH);
+    let plain = |n: u32, train: f64, val: f64| both(n, train, val).replace(" (lr=0.000020)", "");
+    assert_reads(&epochs(plain), BOTH);
+}

@@ -80,6 +80,10 @@ impl Printed {
                 return true;
             }
             Some(before) if number == before && line.in_words => return true,
+            // A header below the progress bars of its epoch.
+            Some(before) if number == before && self.drawn && self.values.iter().all(|value| !value.final_value) => {
+                return true;
+            }
             // A run that was resumed prints the same again. A remark on an earlier epoch does not.
             Some(before) if number < before && !line.alone && self.says_as_much(line) => self.next_fit(BACK, rows),
             Some(before) if number <= before && number > 1.0 && !line.alone => return false,

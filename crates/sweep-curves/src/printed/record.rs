@@ -39,6 +39,8 @@ pub struct Form {
     pub lines: usize,
     /// Whether they report on a part of an epoch.
     pub is_progress: bool,
+    /// Whether all of them draw a bar beside numbers of the last batch, as tqdm does.
+    pub is_bar: bool,
     /// In how many epochs they stand, and the last of them by [`Records::turn`].
     turns: usize,
     turn: usize,
@@ -108,6 +110,7 @@ impl Records {
         };
         let form = &mut self.forms[at];
         form.lines += 1;
+        form.is_bar = text.raw.contains("%|") && (form.is_bar || form.lines == 1);
         let now: Vec<f64> = measured.iter().map(|pair| pair.value).collect();
         form.again += usize::from(form.lines > 1 && form.turn == self.turn && form.last != now);
         form.last = now;

@@ -22,8 +22,8 @@ impl Printed {
         let bar = line.bar || line.total.is_some();
         let is_done = line.bar && line.batch.is_some() && line.batch == line.of;
         self.had_bar |= (line.total.is_some() || is_done) && !line.partial && !redrawn && !text.contains("ETA");
+        let drawn_again = redrawn || line.partial || bar && text.contains('%') && !text.contains("100%");
         if !line.pairs.is_empty() {
-            let drawn_again = redrawn || line.partial || bar && text.contains('%') && !text.contains("100%");
             self.settled = !drawn_again;
         }
         self.whole |= !line.pairs.is_empty() && !line.partial;
@@ -41,9 +41,13 @@ impl Printed {
             self.values.iter().any(|value| of_line(value) && (value.name == name || same_name(&value.name, name)))
         };
         // Keras' bar has all values of its epoch.
-        let has_all = self.had_bar && self.values.iter().any(|value| !value.final_value && of_validation(&value.name));
-        let is_in_bar =
-            |name: &str| has_all && self.values.iter().any(|value| !value.final_value && same_name(&value.name, name));
+        let of_both = [true, false]
+            .iter()
+            .all(|part| line.pairs.iter().any(|pair| is_metric(&pair.name) && of_validation(&pair.name) == *part));
+        self.bar_has_all |= bar && of_both && !drawn_again;
+        let is_in_bar = |name: &str| {
+            self.bar_has_all && self.values.iter().any(|value| !value.final_value && same_name(&value.name, name))
+        };
         let is_batch = line.progress || line.step.is_some() || bar;
         if line.epoch.is_none()
             && !is_batch
