@@ -208,6 +208,10 @@ impl Gather {
             self.curves =
                 std::mem::take(&mut self.curves).into_iter().flat_map(|one| by_model(one, &mut notes)).collect();
         }
+        if choices.is_empty() && !self.parts.is_empty() {
+            self.curves =
+                std::mem::take(&mut self.curves).into_iter().flat_map(|one| by_range(one, &mut notes)).collect();
+        }
         let mut names: Vec<&str> = self.curves.iter().flat_map(|(_, names)| names.keys()).map(String::as_str).collect();
         names.sort_unstable();
         names.dedup();
@@ -290,6 +294,36 @@ fn by_model((name, values): (String, Values), notes: &mut Vec<String>) -> Vec<(S
         values.iter().filter_map(|(name, points)| Some((own(name)?, points.clone()))).collect()
     };
     models.iter().map(|model| ([name.as_str(), model].join(" ").trim().to_owned(), of(model))).collect()
+}
+
+/// Takes apart what was printed by two trainings if the metrics of the one end where those of the other begin: parts of
+/// logs that were pasted one below another.
+fn by_range((name, values): (String, Values), notes: &mut Vec<String>) -> Vec<(String, Values)> {
+    let range = |points: &Points| -> Option<(f64, f64)> {
+        let epochs: Vec<f64> = points.iter().map(|(place, _)| place.epoch).collect::<Option<_>>()?;
+        let most = epochs.iter().copied().reduce(f64::max)?;
+        epochs.into_iter().reduce(f64::min).map(|least| (least, most)).filter(|(least, most)| most - least > 1.0)
+    };
+    let metrics = values.iter().filter(|(name, points)| special::is_metric(name) && points.len() >= CURVE - 1);
+    let Some(ranges) = metrics.map(|(_, points)| range(points)).collect::<Option<Vec<_>>>() else {
+        return vec![(name, values)];
+    };
+    let divides = |end: &f64| {
+        let (before, after): (Vec<_>, Vec<_>) = ranges.iter().partition(|(_, most)| most <= end);
+        !before.is_empty() && !after.is_empty() && after.iter().all(|(least, _)| least >= end)
+    };
+    let Some(end) = ranges.iter().map(|(_, most)| *most).find(divides) else { return vec![(name, values)] };
+    note(
+        notes,
+        format!(
+            "some metrics end at epoch {end}, where others begin, so these are parts of different trainings, and each is a \
+             curve of its own"
+        ),
+    );
+    let (first, second): (Values, Values) =
+        values.into_iter().partition(|(_, points)| range(points).is_none_or(|(_, most)| most <= end));
+    let name_of_second = if name.is_empty() { "part 2".to_owned() } else { format!("{name}, part 2") };
+    vec![(name, first), (name_of_second, second)]
 }
 
 /// Merges runs that are hardly longer than a row: several processes wrote their rows into the same file, one behind another.

@@ -220,3 +220,14 @@ fn numbers_of_progress_bars_alone_are_doubtful() {
     let plain = |n: u32, train: f64, val: f64| both(n, train, val).replace(" (lr=0.000020)", "");
     assert_reads(&epochs(plain), BOTH);
 }
+
+#[test]
+fn parts_of_logs_below_one_another_are_not_joined() {
+    let first: String = (1..=5).map(|n| format!("Epoch {n}: Loss = 0.{n}, Accuracy = 0.8\n")).collect();
+    let second: String = (5..=9).map(|n| format!("Epoch {n}, Val Loss: 0.{n}, Val Accuracy: 0.9\n")).collect();
+    let (found, notes) = read_file("file", &(first.clone() + &second));
+    assert_eq!(found.split(';').count(), 2, "{found}");
+    assert!(found.contains("- - 0.5 0.9") && notes.contains("parts of different trainings"), "{found} {notes}");
+    let both: String = (1..=5).map(|n| format!("Epoch {n}, Val Loss: 0.{n}\n")).collect();
+    assert_eq!(read_file("file", &(first + &both)).0.split(';').count(), 2);
+}
