@@ -231,3 +231,10 @@ fn parts_of_logs_below_one_another_are_not_joined() {
     let both: String = (1..=5).map(|n| format!("Epoch {n}, Val Loss: 0.{n}\n")).collect();
     assert_eq!(read_file("file", &(first + &both)).0.split(';').count(), 2);
 }
+
+#[test]
+fn scores_of_classes_without_epochs_are_no_curve() {
+    let class = |n| format!("- Class {n}: support=27, f1=0.0{n} -> try regularization\n");
+    let classes: String = (1..9).map(class).collect();
+    assert!(refusal(&classes).contains("results of several training runs"), "{}", refusal(&classes));
+}

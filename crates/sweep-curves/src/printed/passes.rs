@@ -105,7 +105,8 @@ fn are_scores(rows: &[Row]) -> bool {
         return true;
     }
     // A score that goes on while a network is evaluated.
-    let is_bare = |name: &str| names::quantity(name) == Some("accuracy") && super::names_part(name).is_none();
+    let is_score = |name: &str| names::quantity(name) == Some("accuracy") || special::score(name).is_some();
+    let is_bare = |name: &str| is_score(name) && super::names_part(name).is_none();
     rows.len() > 1
         && rows.iter().all(is_counted)
         && (all(&|name| is_error(name) && !of_validation(name)) || all(&is_bare) && !has_loss())

@@ -118,7 +118,7 @@ impl Records {
         form.turn = self.turn;
         form.names_epochs |= line.epoch.is_some();
         let is_done = line.batch.is_some() && line.batch == line.of && !redrawn;
-        let is_part = line.progress || line.bar || line.partial || line.step.is_some() && line.epoch.is_some();
+        let is_part = line.progress || line.bar || line.partial || line.step.is_some() && self.epoch.is_some();
         form.is_progress |= redrawn || is_part && !is_done;
         for pair in measured {
             if self.values == MOST_VALUES {
