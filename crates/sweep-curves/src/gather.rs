@@ -131,7 +131,7 @@ impl Gather {
         let is_counted = place.epoch.is_none() && place.step.is_some_and(|step| step.fract() != 0.0);
         if !is_counted || row.has_any() {
             *run += u32::from(goes_back);
-            *last = place;
+            *last = Place { epoch: place.epoch.or(last.epoch), step: place.step };
         }
         let curve = match *run {
             1 => Cow::Borrowed(row.curve.as_str()),
@@ -200,17 +200,23 @@ impl Gather {
         Ok(())
     }
 
+    /// Takes apart curves of several models or trainings.
+    fn divide(&mut self, notes: &mut Vec<String>) {
+        let is_printed = !self.parts.is_empty();
+        let of_models = std::mem::take(&mut self.curves).into_iter().flat_map(|one| by_model(one, notes));
+        let of_models: Vec<(String, Values)> = of_models.collect();
+        self.curves = match is_printed {
+            true => of_models.into_iter().flat_map(|one| by_range(one, notes)).collect(),
+            false => of_models,
+        };
+    }
+
     /// Returns the curves, and notes on how the file was read.
     pub fn finish(mut self, choices: &[Choice]) -> Result<(Vec<ForeignCurve>, Vec<String>), Problem> {
         let mut notes = self.notes.clone();
         merge_writers(&mut self.curves, &mut notes);
         if choices.is_empty() {
-            self.curves =
-                std::mem::take(&mut self.curves).into_iter().flat_map(|one| by_model(one, &mut notes)).collect();
-        }
-        if choices.is_empty() && !self.parts.is_empty() {
-            self.curves =
-                std::mem::take(&mut self.curves).into_iter().flat_map(|one| by_range(one, &mut notes)).collect();
+            self.divide(&mut notes);
         }
         let mut names: Vec<&str> = self.curves.iter().flat_map(|(_, names)| names.keys()).map(String::as_str).collect();
         names.sort_unstable();

@@ -151,6 +151,7 @@ pub fn parse(text: &Text, part: Option<&'static str>, metric: &str) -> Line {
         line.progress &= line.step.is_none();
     }
     line.partial = is_partial(text) && !is_counted;
+    number_again(&mut line.pairs);
     // `Saved the best model (val loss: 0.5)` repeats a number.
     if line.epoch.is_none() && line.step.is_none() && is_remark(tokens) {
         line.pairs.iter_mut().for_each(|pair| pair.name = format!("best {}", pair.name));
@@ -209,6 +210,17 @@ fn total(tokens: &[Token], bar: bool) -> Option<f64> {
         Some(Token::Word("step")) if bar => fraction(solid.next()),
         Some(Token::Mark('[')) if bar => fraction(solid.next_back()),
         _ => None,
+    }
+}
+
+/// Tells numbers apart that stand under the same name in a line: `Train Loss (dropout): 0.5, Train Loss (no dropout): 0.1`.
+fn number_again(pairs: &mut [Pair]) {
+    for at in 1..pairs.len() {
+        let (before, rest) = pairs.split_at_mut(at);
+        let count = before.iter().filter(|pair| pair.name == rest[0].name && pair.value != rest[0].value).count();
+        if count > 0 && meaning(&rest[0].name).is_some() {
+            rest[0].name = format!("{} {}", rest[0].name, count + 1);
+        }
     }
 }
 
@@ -338,12 +350,7 @@ impl<'a> Parser<'a> {
                 self.end_of_place();
                 return 2;
             }
-            // `loss 0.17→0.11`: nothing says what the second number is.
-            Token::Number { value, unit: false, .. } if self.is_behind_arrow(tokens, at) => {
-                let name = self.line.pairs.last().map(|pair| format!("{} behind the arrow", pair.name));
-                self.line.pairs.extend(name.map(|name| Pair { name, value, running: false }));
-                self.end_of_number();
-            }
+            Token::Number { value, unit: false, .. } if self.behind_arrow(tokens, at, value) => {}
             Token::Number { value, percent, unit, decimal, .. } => {
                 // `Loss 6.9 (7.0)`: the mean so far is in brackets.
                 let blank = usize::from(next == Some(&Token::Mark('\t')));
@@ -513,11 +520,18 @@ impl<'a> Parser<'a> {
             && is_loss()
     }
 
-    /// Whether an arrow stands between a number and the value of the last metric.
-    fn is_behind_arrow(&self, tokens: &[Token], at: usize) -> bool {
+    /// Takes a number if an arrow stands between it and the value of the last metric: `loss 0.17→0.11`. Nothing says what
+    /// it is. Returns whether it was taken.
+    fn behind_arrow(&mut self, tokens: &[Token], at: usize, value: f64) -> bool {
         let before = at.checked_sub(2).and_then(|start| tokens.get(start..at));
-        let last = self.line.pairs.last().map(|pair| pair.value);
-        matches!(before, Some([Token::Number { value, .. }, Token::Mark('→')]) if Some(*value) == last)
+        let Some(last) = self.line.pairs.last() else { return false };
+        if !matches!(before, Some([Token::Number { value, .. }, Token::Mark('→')]) if *value == last.value) {
+            return false;
+        }
+        let name = format!("{} behind the arrow", last.name);
+        self.line.pairs.push(Pair { name, value, running: false });
+        self.end_of_number();
+        true
     }
 
     /// Whether a number tells of which class the name before it is.

@@ -291,18 +291,10 @@ impl Printed {
         if self.had_table && !self.leaves_table(&line) {
             return;
         }
-        if line.bare_sets {
-            self.note("CatBoost names no metric here; learn and test are losses unless the best value rises");
-        }
         // A loss by a name of its own may be the only one.
         let measures =
             line.pairs.iter().any(|pair| is_metric(&pair.name) || pair.name.to_lowercase().ends_with("loss"));
-        if measures && raw.contains('━') && raw.contains("/step") {
-            self.note(
-                "Keras 3's progress bar shows means of running means, so training looks a little worse there than in \
-                 History or CSVLogger",
-            );
-        }
+        self.says_of_tool(&line, raw, measures);
         self.section_is_used |= measures;
         if let Some(last) = line.pairs.iter().rfind(|pair| is_metric(&pair.name)) {
             self.last_part = names_part(&last.name);
@@ -320,6 +312,19 @@ impl Printed {
         self.place((line, text, redrawn), measures, rows);
         if has_metric {
             self.blocks.value(raw, fold.as_deref());
+        }
+    }
+
+    /// Says what is known of the numbers of some tools.
+    fn says_of_tool(&mut self, line: &Line, text: &str, measures: bool) {
+        if line.bare_sets {
+            self.note("CatBoost names no metric here; learn and test are losses unless the best value rises");
+        }
+        if measures && text.contains('━') && text.contains("/step") {
+            self.note(
+                "Keras 3's progress bar shows means of running means, so training looks a little worse there than in \
+                 History or CSVLogger",
+            );
         }
     }
 

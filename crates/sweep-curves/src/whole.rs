@@ -238,3 +238,28 @@ fn scores_of_classes_without_epochs_are_no_curve() {
     let classes: String = (1..9).map(class).collect();
     assert!(refusal(&classes).contains("results of several training runs"), "{}", refusal(&classes));
 }
+
+#[test]
+fn two_numbers_under_one_name_in_a_line_are_told_apart() {
+    let line = |n: u32, train: f64, val: f64| {
+        format!(
+            "Epoch {n}/50 - Train Loss (dropout): {train} - Train Loss (no dropout): {} - Val Loss: {val}\n",
+            train / 2.0
+        )
+    };
+    let log: String = (1..=5).map(|n| line(n, 1.0 / f64::from(n), 0.5)).collect();
+    let (found, notes) = read_file("file", &log);
+    assert!(found.starts_with("1 - 0.5 -, 0.5 - 0.5 -") && notes.contains("Train Loss 2"), "{found} {notes}");
+}
+
+#[test]
+fn scores_between_runs_do_not_join_them() {
+    let epoch =
+        |n: u32, loss: f64| format!("Epoch {n}: Train Loss: {loss}, Val Loss: 0.5, MAP: {{'test_map@20': 0.5}}\n");
+    let fold = |k: u32, from: f64| -> String {
+        (1..=3).map(|n| epoch(n, from / f64::from(n))).collect::<String>()
+            + &format!("Fold {k}, k=20: test_map = 0.5\n")
+    };
+    let (found, notes) = read_file("file", &(fold(0, 0.9) + &fold(1, 0.6)));
+    assert_eq!(found, "0.9 - 0.5 -, 0.45 - 0.5 -, 0.3 - 0.5 -; 0.6 - 0.5 -, 0.3 - 0.5 -, 0.2 - 0.5 -", "{notes}");
+}

@@ -41,10 +41,7 @@ impl Printed {
             self.values.iter().any(|value| of_line(value) && (value.name == name || same_name(&value.name, name)))
         };
         // Keras' bar has all values of its epoch.
-        let of_both = [true, false]
-            .iter()
-            .all(|part| line.pairs.iter().any(|pair| is_metric(&pair.name) && of_validation(&pair.name) == *part));
-        self.bar_has_all |= bar && of_both && !drawn_again;
+        self.bar_has_all |= bar && !drawn_again && has_both_sets(line);
         let is_in_bar = |name: &str| {
             self.bar_has_all && self.values.iter().any(|value| !value.final_value && same_name(&value.name, name))
         };
@@ -125,4 +122,11 @@ impl Printed {
         let values = values.map(|value| (value.name.clone(), value.sum / value.count)).collect();
         Row { curve: self.curve(), place: Place { epoch: self.epoch, step }, values }
     }
+}
+
+/// Whether a line has metrics of training and of validation.
+fn has_both_sets(line: &Line) -> bool {
+    let of_validation = |name: &str| names_part(name).is_some_and(is_validation);
+    let metrics = || line.pairs.iter().map(|pair| pair.name.as_str()).filter(|name| is_metric(name));
+    metrics().any(of_validation) && !metrics().all(of_validation)
 }
