@@ -48,6 +48,8 @@ pub use low_ceiling::OTHERS_REACH_MORE;
 pub use stop::overfits;
 pub use task::Task;
 
+use std::cmp::Reverse;
+
 use series::Series;
 #[cfg(test)]
 use sweep_core::trial::Goal;
@@ -68,8 +70,8 @@ const RULES: &[Rule] = &[
     over_regularized::find,
     overfit::find,
     declining::find,
-    unstable::find,
     still_improving::find,
+    unstable::find,
     plateau::find,
 ];
 
@@ -120,7 +122,15 @@ fn found(view: &View) -> Vec<Finding> {
         findings.push(unfinished);
     }
     if findings.iter().all(|finding| finding.severity == Severity::Note) {
-        findings.insert(0, good_fit::objection(view).unwrap_or_else(|| good_fit::finding(view)));
+        let first = good_fit::objection(view).unwrap_or_else(|| good_fit::finding(view));
+        findings.retain(|finding| finding.name != first.name);
+        findings.insert(0, first);
     }
+    // Beside a worse problem, swings are a detail.
+    let cause = findings.iter().filter(|finding| !finding.name.is_course()).map(|finding| finding.severity).max();
+    findings.retain(|finding| finding.name != Name::Unstable || Some(finding.severity) >= cause);
+    // What describes only the course of a curve comes after causes, and the worst of it first.
+    let place = |finding: &Finding| (Reverse(finding.severity), finding.name == Name::Unstable);
+    findings.sort_by_key(|finding| finding.name.is_course().then(|| place(finding)));
     findings
 }

@@ -29,11 +29,13 @@ const AS_GOOD: f64 = 0.02;
 /// Judges by training at the epoch with the best validation, and by other trials.
 pub fn find(view: &View) -> Option<Finding> {
     let watched = view.watched()?;
-    // Only a clear improvement rules out a low ceiling. One or two more percentage points would not lift it.
-    if still_improving::find(view).is_some_and(|finding| finding.severity >= Severity::Clear) {
+    let peak = view.best_epoch()?;
+    // Only a clear improvement rules out a low ceiling, unless training goes on, too. One or two more percentage points would
+    // not lift it.
+    let improves = still_improving::find(view).map(|finding| finding.severity);
+    if improves >= Some(Severity::Clear) || improves.is_some() && rising(view, peak).is_some() {
         return None;
     }
-    let peak = view.best_epoch()?;
     let ceiling = watched.best_level();
     let others = view.context.others.and_then(|others| others.val_accuracy);
     let behind_by = view.val_accuracy.as_ref().zip(others).map(|(_, others)| others - ceiling);

@@ -21,8 +21,10 @@ const STEEP: (usize, f64) = (2, 0.10);
 const STEADY: [(usize, f64); 2] = [(2, 0.05), (3, 0.03)];
 /// … while the training loss fell by this share.
 const LEARNED: f64 = 0.10;
-/// Minimum rise as a share of the first value, for rises that are told from noise only by their course.
+/// Minimum rise as a share of what was to be learned: of the first value, but of at most this many times the best level,
+/// because a first loss can be arbitrarily large. A rise that undoes less of the fall is not worth fixing.
 const MATTERS: f64 = 0.02;
+const LARGEST_START: f64 = 5.0;
 /// Number of epochs after the best one that must all be worse by this share, and share by which the level is worse at the
 /// end, for a turn that noise hides.
 const LASTING: (usize, f64, f64) = (4, 0.08, 0.12);
@@ -40,6 +42,8 @@ const LEAST_PARTED: usize = 3 * PARTS;
 /// A curve wanders if it also moved by this share of its rise in the other direction or at another time. Neighboring
 /// values of a metric that wanders are close, so its noise from epoch to epoch does not show it.
 const WANDERS: f64 = 0.6;
+/// A decline below this share of the largest one since the best epoch is coming back.
+const COMES_BACK: f64 = 0.5;
 /// Minimum share by which training gets better if it goes on.
 const GOES_ON: f64 = 0.01;
 /// Training accuracy that cannot get better, and share of the first training loss that cannot either.
@@ -48,6 +52,8 @@ const GONE: f64 = 0.1;
 /// Declines, as shares of the best level, from which on the finding is clear, and severe: of a loss, and of a score.
 const SCALE: [f64; 2] = [0.05, 0.5];
 const SCALE_OF_SCORE: [f64; 2] = [0.10, 0.30];
+/// A decline by less than this share of what was gained from the beginning to the best is one step less severe.
+const UNDONE: f64 = 0.05;
 
 /// A validation metric that gets worse again.
 #[derive(Debug)]
@@ -68,8 +74,8 @@ impl<'a> Turn<'a> {
         let share = val.gain(val.best_level(), val.end()) / val.best_level().abs().max(f64::MIN_POSITIVE);
         let train = view.train_loss.as_ref().or(view.train_accuracy.as_ref());
         let turn = Turn { onset: val.epochs[val.best()], share, val, train };
-        let told_by_course = || turn.matters() && (turn.is_steady() || turn.is_lasting());
-        ((turn.is_large() || told_by_course() || turn.is_slow()) && !turn.wanders()).then_some(turn)
+        let is_told = turn.is_large() || turn.is_steady() || turn.is_lasting() || turn.is_slow();
+        (is_told && turn.matters() && !turn.wanders() && !turn.comes_back()).then_some(turn)
     }
 
     /// Whether the network memorizes the training data: training goes on, or is done. Of a loss, that is likely even if
@@ -88,7 +94,10 @@ impl<'a> Turn<'a> {
     }
 
     pub fn severity(&self) -> Severity {
-        Severity::scale(self.share, if self.val.goal == Goal::Minimize { SCALE } else { SCALE_OF_SCORE })
+        let severity =
+            Severity::scale(self.share, if self.val.goal == Goal::Minimize { SCALE } else { SCALE_OF_SCORE });
+        let gained = self.val.gain(self.val.best_level(), self.val.values[0]);
+        if self.lost() < UNDONE * gained { severity.milder() } else { severity }
     }
 
     /// Says what happened, with numbers.
@@ -146,7 +155,7 @@ impl<'a> Turn<'a> {
     }
 
     fn gets_worse_each_epoch(&self) -> bool {
-        self.tail().windows(2).all(|pair| pair[1] > pair[0])
+        self.tail().windows(2).all(|pair| pair[1] >= pair[0])
     }
 
     /// The turn is larger than noise. The noise of a few values is only assumed, so theirs must be steady.
@@ -165,7 +174,7 @@ impl<'a> Turn<'a> {
     }
 
     fn matters(&self) -> bool {
-        self.lost() >= MATTERS * self.val.values[0].abs()
+        self.lost() >= MATTERS * self.val.values[0].abs().min(LARGEST_START * self.val.best_level().abs())
     }
 
     /// The metric gets worse in each epoch, and training still learns much.
@@ -187,6 +196,13 @@ impl<'a> Turn<'a> {
     /// The metric gets worse slowly over many epochs.
     fn is_slow(&self) -> bool {
         self.share >= SLOW && trend(&self.tail()[1..]) >= SLOW_SIGMAS
+    }
+
+    /// Most of the decline is undone at the end, as after a restart of the learning rate.
+    fn comes_back(&self) -> bool {
+        let since = self.val.smooth[self.val.best()..].iter();
+        let most = since.map(|level| self.val.gain(self.val.best_level(), *level)).fold(0.0, f64::max);
+        self.lost() < COMES_BACK * most
     }
 
     /// The level moves as much in the other direction after its best, or in this one before, so the turn is one of many.

@@ -45,6 +45,7 @@ pub fn find(view: &View) -> Option<Finding> {
     let by_loss = || over(&view.val_loss, VALIDATION_LOSS).filter(|_| view.val_accuracy.is_none());
     let validation = validation.or_else(by_loss).filter(|times| *times >= 1.0);
     let severity = Severity::scale(training.into_iter().chain(validation).reduce(f64::max)?, SCALE);
+    let by_training = training.is_some_and(|times| validation.is_none_or(|other| times >= other));
     let about = |what: &str, series: &Series, noise: String| {
         let level = unit(series).text(series.end());
         format!("{what} oscillates from epoch to epoch around {level} (standard deviation {noise})")
@@ -52,14 +53,18 @@ pub fn find(view: &View) -> Option<Finding> {
     let loss = |what: &str, series: &Series| about(what, series, Unit::Loss.about(series.noise));
     let points = |noise: f64| format!("{} points", number(noise * 100.0, 1));
     let what = match (&view.trained_loss, &view.val_loss, accuracy) {
-        (Some(train), _, _) if training.is_some() => loss("training loss", train),
+        (Some(train), _, _) if by_training => loss("training loss", train),
         (_, _, Some(accuracy)) => about("validation accuracy", accuracy, points(accuracy.noise)),
         (_, Some(val), None) => loss("validation loss", val),
         _ => return None,
     };
-    let headline = match training {
-        Some(_) => format!("Training is unstable: {what}. The learning rate is too high, or the batch is too small."),
-        None => format!(
+    let headline = match (by_training, training) {
+        (true, _) => format!("Training is unstable: {what}. The learning rate is too high, or the batch is too small."),
+        (false, Some(_)) => format!(
+            "Validation is unstable: {what}. Training oscillates, too, so the learning rate is probably too high, or the \
+             batch too small."
+        ),
+        (false, None) => format!(
             "Validation is unstable: {what}. Training is stable or was not measured, so the validation set may be small, \
              or the learning rate too high for the running statistics of batch normalization."
         ),

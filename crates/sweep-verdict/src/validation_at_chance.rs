@@ -23,6 +23,9 @@ const LOWEST: f64 = 0.6;
 /// Minimum number of epochs. In the first ones, running statistics lag.
 const LEAST_EPOCHS: usize = 5;
 
+/// Accuracies between which a constant one is the share of a class. A constant 0 or 1 is that of a set that is too small.
+const SHARE: std::ops::Range<f64> = 0.02..0.98;
+
 /// Judges by both accuracies. If the training accuracy was not measured, the probability of the right answer stands for it,
 /// which the training loss tells.
 pub fn find(view: &View) -> Option<Finding> {
@@ -36,6 +39,9 @@ pub fn find(view: &View) -> Option<Finding> {
         return None;
     }
     let level = val.end();
+    if val.is_constant() && SHARE.contains(&level) {
+        return Some(one_answer(view, fit, level));
+    }
     let near = |classes: &u32| (level - 1.0 / f64::from(*classes)).abs() <= NEAR;
     let classes = match view.context.classes.filter(|classes| *classes > 1) {
         Some(classes) => Some(classes).filter(near)?,
@@ -77,6 +83,22 @@ pub fn find(view: &View) -> Option<Finding> {
             .evidence("accuracy of guessing", Unit::Accuracy, 1.0 / f64::from(classes))
             .advice([Advice::CompareSets]),
     )
+}
+
+/// Returns the finding where the network gives the same answer to every validation example.
+fn one_answer(view: &View, fit: f64, level: f64) -> Finding {
+    let text = |value| Unit::Accuracy.text(value);
+    let headline = format!(
+        "Validation accuracy is {} in every epoch, so the network gives the same answer to every validation example, although \
+         it fits the training data ({}). The two sets are preprocessed or evaluated differently, or the labels of one set do \
+         not match its inputs. Regularization cannot help.",
+        text(level),
+        text(fit)
+    );
+    Finding::new(Name::ValidationAtChance, Severity::Severe, headline)
+        .evidence("training accuracy at the end", Unit::Accuracy, view.train_accuracy.as_ref().map(|train| train.end()))
+        .evidence("validation accuracy at the end", Unit::Accuracy, level)
+        .advice([Advice::CompareSets])
 }
 
 #[cfg(test)]

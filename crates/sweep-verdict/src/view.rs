@@ -26,6 +26,9 @@ const MANY_CLASSES: std::ops::RangeInclusive<f64> = 3.9..=20.0;
 /// that belongs to it. Where the loss is larger, the accuracy counts something else, such as background pixels.
 const ALL_RIGHT: (f64, f64) = (0.99, 0.3);
 
+/// Share of what validation had gained that it may have lost at the end and still holds.
+const HOLDS: f64 = 0.1;
+
 /// How the training metrics were measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Mode {
@@ -131,6 +134,15 @@ impl<'a> View<'a> {
         let (accuracy, loss) = ALL_RIGHT;
         self.val_accuracy.as_ref().is_some_and(|val| val.end() >= accuracy)
             && self.val_loss.as_ref().is_none_or(|val| val.end() <= loss)
+    }
+
+    /// Returns whether validation has learned something and ends at its best, so that nothing was undone.
+    pub fn validation_holds(&self) -> bool {
+        self.watched().is_some_and(|val| {
+            let (best, end) = (val.best_level(), val.end());
+            let gained = val.gain(best, val.values[0]);
+            gained > 2.0 * val.level_error() && val.gain(best, end) <= HOLDS * gained.min(best.abs())
+        })
     }
 
     /// Returns training accuracy minus validation accuracy at the end.

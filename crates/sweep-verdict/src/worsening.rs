@@ -31,7 +31,7 @@ const EXPLODED: f64 = 100.0;
 /// Judges by the training loss as measured during training. In evaluation mode, it also contains other problems.
 pub fn find(view: &View) -> Option<Finding> {
     let loss = view.trained_loss.as_ref().filter(|loss| loss.len() >= LEAST_VALUES)?;
-    let finding = spike(loss).or_else(|| rise(loss))?;
+    let finding = spike(loss).or_else(|| rise(loss).filter(|_| !view.validation_holds()))?;
     Some(finding.advice([Advice::LowerLearningRate, Advice::ClipGradients]))
 }
 
