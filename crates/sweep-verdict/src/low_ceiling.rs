@@ -17,7 +17,7 @@ const SEVERE_BEHIND: f64 = 0.3;
 /// If the gap between training and validation is below this, regularization is what holds training back.
 const HELD: f64 = 0.05;
 /// If the gap at the end is this large, overfitting is the limit, however poor training is.
-const FAR_APART: f64 = 0.3;
+const FAR_APART: f64 = 0.2;
 /// Number of epochs after the best one during which that best one counts as recent.
 const FRESH: u32 = 8;
 /// Training accuracy gained in the last third of the epochs, from which on training has not finished.

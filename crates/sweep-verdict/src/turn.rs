@@ -143,10 +143,14 @@ impl<'a> Turn<'a> {
             .evidence(format!("noise of the validation {word} (standard deviation)"), unit(val), val.noise)
     }
 
-    /// The values from the best epoch on, as costs: larger is worse.
+    /// The values as costs: larger is worse.
+    fn costs(&self) -> Vec<f64> {
+        self.val.values.iter().map(|value| -self.val.gain(*value, 0.0)).collect()
+    }
+
+    /// The costs from the best epoch on.
     fn tail(&self) -> Vec<f64> {
-        let (val, best) = (self.val, self.val.best());
-        val.values[best..].iter().map(|value| -val.gain(*value, 0.0)).collect()
+        self.costs().split_off(self.val.best())
     }
 
     /// Number of epochs after the best one.
@@ -200,7 +204,9 @@ impl<'a> Turn<'a> {
 
     /// Most of the decline is undone at the end, as after a restart of the learning rate.
     fn comes_back(&self) -> bool {
-        let since = self.val.smooth[self.val.best()..].iter();
+        // The last values of the smooth curve are hardly smoothed.
+        let until = (self.val.len() - self.val.window() / 2).max(self.val.best() + 1);
+        let since = self.val.smooth[self.val.best()..until].iter();
         let most = since.map(|level| self.val.gain(self.val.best_level(), *level)).fold(0.0, f64::max);
         self.lost() < COMES_BACK * most
     }
@@ -209,21 +215,23 @@ impl<'a> Turn<'a> {
     fn wanders(&self) -> bool {
         let val = self.val;
         if val.len() < LEAST_PARTED {
-            return false;
+            return most_rise(&self.costs()[..=val.best()]) >= WANDERS * self.lost();
         }
         let parts = val.values.chunks(val.len().div_ceil(PARTS));
         let levels: Vec<f64> = parts.map(|part| -val.gain(median(&mut part.to_vec()), 0.0)).collect();
         let best = (0..levels.len()).min_by(|a, b| levels[*a].total_cmp(&levels[*b])).unwrap_or(0);
-        let most = |rises: &[f64]| {
-            let mut least = f64::INFINITY;
-            rises.iter().fold(0.0_f64, |most, level| {
-                least = least.min(*level);
-                most.max(level - least)
-            })
-        };
         let back: Vec<f64> = levels[best..].iter().rev().copied().collect();
-        most(&levels[..=best]).max(most(&back)) >= WANDERS * (levels[levels.len() - 1] - levels[best])
+        most_rise(&levels[..=best]).max(most_rise(&back)) >= WANDERS * (levels[levels.len() - 1] - levels[best])
     }
+}
+
+/// Returns the largest rise from a value to a later one.
+fn most_rise(values: &[f64]) -> f64 {
+    let mut least = f64::INFINITY;
+    values.iter().fold(0.0, |most: f64, value| {
+        least = least.min(*value);
+        most.max(value - least)
+    })
 }
 
 /// Returns Kendall's rank correlation of the values with their order, in its standard deviations under no trend.
