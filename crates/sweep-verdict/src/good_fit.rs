@@ -4,6 +4,7 @@
 use super::finding::Unit;
 use super::finding::number;
 use super::series::Series;
+use super::turn::Turn;
 use super::view::{View, unit};
 use super::{Advice, Finding, Name, Severity};
 
@@ -32,6 +33,8 @@ const HIGH: f64 = 0.9;
 const RIGHT: f64 = 0.95;
 /// A validation loss that ends this many times as high as its best is no good fit, whatever its noise.
 const ABOVE_BEST: f64 = 1.15;
+/// Noise as a share of the best from which on such a loss only swings.
+const NOISY: f64 = 0.10;
 
 /// Returns what speaks against a good fit, although no rule found a problem.
 pub fn objection(view: &View) -> Option<Finding> {
@@ -114,6 +117,11 @@ fn above_best(view: &View) -> Option<Finding> {
     let (best, end) = (val.best_level(), val.end());
     if best <= 0.0 || end < ABOVE_BEST * best {
         return None;
+    }
+    if let Some(turn) = Turn::unproven(view).filter(|turn| val.noise < NOISY * best && turn.is_overfitting()) {
+        let headline = format!("{} Noise may explain a part of that.", turn.sentence());
+        let finding = turn.evidence(Finding::new(Name::Overfit, Severity::Mild, headline));
+        return Some(finding.starting_after(Some(turn.onset)).advice([Advice::StopEarly, Advice::MoreRegularization]));
     }
     let headline = format!(
         "Validation loss ends at {}, and was {} at best (epoch {}). It is too noisy to tell whether it gets worse.",

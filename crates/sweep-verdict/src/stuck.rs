@@ -19,7 +19,7 @@ const EVEN_ANSWER: f64 = 0.12;
 const GUESSED: usize = 20;
 const MOST_GUESSED: u32 = 10;
 /// Maximum distance of such an accuracy from that of guessing, as a share of it, …
-const NEAR_CHANCE: f64 = 0.12;
+const NEAR_CHANCE: f64 = 0.15;
 /// … and multiple of the loss of guessing up to which the loss can belong to it.
 const MOST_LOSS: f64 = 1.25;
 /// A loss that stays this close to ln 2, as a share of it, is that of guessing between two answers.

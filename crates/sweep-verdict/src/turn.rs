@@ -70,12 +70,17 @@ pub struct Turn<'a> {
 impl<'a> Turn<'a> {
     /// Finds a turn that noise does not explain. Each way to tell it from noise has a function of its own.
     pub fn new(view: &'a View) -> Option<Turn<'a>> {
+        let turn = Turn::unproven(view)?;
+        let is_told = turn.is_large() || turn.is_steady() || turn.is_lasting() || turn.is_slow();
+        (is_told && turn.matters() && !turn.wanders() && !turn.comes_back()).then_some(turn)
+    }
+
+    /// Returns what happened since the best epoch, which noise may explain.
+    pub fn unproven(view: &'a View) -> Option<Turn<'a>> {
         let val = view.val_loss.as_ref().filter(|_| !view.is_all_right()).or(view.watched())?;
         let share = val.gain(val.best_level(), val.end()) / val.best_level().abs().max(f64::MIN_POSITIVE);
         let train = view.train_loss.as_ref().or(view.train_accuracy.as_ref());
-        let turn = Turn { onset: val.epochs[val.best()], share, val, train };
-        let is_told = turn.is_large() || turn.is_steady() || turn.is_lasting() || turn.is_slow();
-        (is_told && turn.matters() && !turn.wanders() && !turn.comes_back()).then_some(turn)
+        Some(Turn { onset: val.epochs[val.best()], share, val, train })
     }
 
     /// Whether the network memorizes the training data: training goes on, or is done. Of a loss, that is likely even if
