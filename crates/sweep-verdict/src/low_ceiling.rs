@@ -32,7 +32,8 @@ pub fn find(view: &View) -> Option<Finding> {
     let peak = view.best_epoch()?;
     // Only a clear improvement rules out a low ceiling, unless training goes on, too. One or two more percentage points would
     // not lift it.
-    let improves = still_improving::find(view).map(|finding| finding.severity);
+    let improves = still_improving::find(view).or_else(|| still_improving::unfinished(view));
+    let improves = improves.map(|finding| finding.severity);
     if improves >= Some(Severity::Clear) || improves.is_some() && rising(view, peak).is_some() {
         return None;
     }

@@ -235,6 +235,10 @@ fn guessed(loss: &Series, accuracy: Option<&Series>) -> Option<f64> {
     let levels: Vec<(f64, f64)> = thirds
         .map(|third| (median(&mut third.to_vec()), LUCK_SIGMAS * median_error(accuracy.noise, third.len())))
         .collect();
+    let [least, most] = [f64::min, f64::max].map(|of| levels.iter().map(|(level, _)| *level).reduce(of).unwrap_or(0.0));
+    if most - least > NEAR_CHANCE * most {
+        return None;
+    }
     let fits = |classes: &f64| {
         let near = |(level, luck): &(f64, f64)| (level * classes - 1.0).abs() <= NEAR_CHANCE + luck * classes;
         levels.iter().all(near) && (LEARNT_LOSS..=MOST_LOSS).contains(&(loss.end() / classes.ln()))

@@ -1,6 +1,6 @@
 //! A curve as the rules see it: its four series, and the questions that more than one rule asks.
 
-use super::accuracy_unusable::{Contradiction, contradiction};
+use super::accuracy_unusable::{Contradiction, contradiction, is_impossible};
 use super::finding::Unit;
 use super::outlook::Outlook;
 use super::series::Series;
@@ -156,10 +156,16 @@ impl<'a> View<'a> {
         Some(series.epochs[series.best()])
     }
 
+    /// Returns whether training accuracy is lower than its loss allows, so that it measures something else.
+    fn accuracy_is_another(&self) -> bool {
+        let ends = self.train_loss.as_ref().zip(self.train_accuracy.as_ref());
+        ends.is_some_and(|(loss, accuracy)| is_impossible(loss.end(), accuracy.end()))
+    }
+
     /// Returns the number that shows that training is poor at an epoch. `None` if training is not poor, or if it cannot
     /// be decided. Metrics measured during training understate the network, but it does at least as well as validation.
     pub fn poor_training(&self, epoch: u32) -> Option<Evidence> {
-        if !self.context.task.can_be_fitted() {
+        if !self.context.task.can_be_fitted() || self.accuracy_is_another() {
             return None;
         }
         let known = |train: &Series, val: Option<&Series>| {
