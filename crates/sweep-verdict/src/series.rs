@@ -5,7 +5,7 @@ use sweep_core::trial::Goal;
 /// Minimum number of values needed to measure their noise.
 const NOISE_FROM: usize = 7;
 /// Noise is measured over the later half of the values, or over this many if that is more.
-const NOISE_OVER: usize = 14;
+const NOISE_OVER: usize = 8;
 /// Curves of at least this many values, with at most this share of steps back, are measured over their later half only.
 const LEAST_HALVED: usize = 9;
 const SMOOTH: f64 = 0.15;

@@ -251,7 +251,7 @@ fn trend(values: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Context, Name, judge};
+    use crate::{Context, Name, Severity, judge};
     use sweep_core::trial::EpochMetrics;
 
     fn names(course: impl Fn(f64) -> (f64, f64)) -> Vec<Name> {
@@ -266,6 +266,26 @@ mod tests {
             }
         });
         judge(&curve.collect::<Vec<_>>(), &Context::default()).iter().map(|finding| finding.name).collect()
+    }
+
+    #[test]
+    fn a_rise_that_undoes_little_of_what_was_learned_is_mild() {
+        let severity = |start: f64| {
+            let curve = (1..=40).map(|epoch| {
+                let t = f64::from(epoch);
+                let val = 0.30 + (start - 0.30) * (-t / 3.0).exp() + 0.0009 * (t - 20.0).max(0.0);
+                EpochMetrics {
+                    epoch: epoch as u32,
+                    train_loss: Some(0.15 + 0.2 * (-t / 10.0).exp()),
+                    val_loss: Some(val),
+                    ..EpochMetrics::default()
+                }
+            });
+            let findings = judge(&curve.collect::<Vec<_>>(), &Context::default());
+            findings.iter().find(|finding| finding.name == Name::Overfit).map(|finding| finding.severity)
+        };
+        assert_eq!(severity(0.35), Some(Severity::Clear));
+        assert_eq!(severity(0.9), Some(Severity::Mild));
     }
 
     #[test]

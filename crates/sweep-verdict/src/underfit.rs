@@ -45,7 +45,8 @@ pub fn find(view: &View) -> Option<Finding> {
 /// Returns whether training has stopped improving. A curve too short for a trend has not.
 fn flat(view: &View) -> bool {
     let over_last_third = |series: &super::series::Series| series.trend().map(|trend| trend.gain * trend.span);
-    let falls = |loss: &super::series::Series| over_last_third(loss).is_some_and(|gain| gain >= FALLS * loss.end().abs());
+    let falls =
+        |loss: &super::series::Series| over_last_third(loss).is_some_and(|gain| gain >= FALLS * loss.end().abs());
     match (&view.train_accuracy, &view.train_loss) {
         // A loss moves before an accuracy does.
         (Some(_), Some(loss)) if falls(loss) => false,

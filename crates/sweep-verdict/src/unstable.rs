@@ -24,21 +24,20 @@ const FLOOR: f64 = 0.3;
 const CALM: f64 = 0.5;
 /// Minimum share of steps back in the later half of the epochs. The bends of a short, steep curve are not noise.
 const STEPS_BACK: f64 = 0.25;
-/// A training loss below this share of the validation loss is measured against that share.
-const BESIDE_VALIDATION: f64 = 0.25;
 
 /// Judges by the noise of each series.
 pub fn find(view: &View) -> Option<Finding> {
+    // A training loss below the validation loss is measured against that.
+    let beside = view.val_loss.as_ref().map_or(0.0, |val| val.end().abs());
     let over = |series: &Option<Series>, bound: f64| {
         let series = series.as_ref().filter(|series| swings(series))?;
-        Some(series.noise / (bound * series.end().abs().max(FLOOR * series.values[0].abs()).max(f64::MIN_POSITIVE)))
+        let level = series.end().abs().max(FLOOR * series.values[0].abs()).max(beside);
+        Some(series.noise / (bound * level.max(f64::MIN_POSITIVE)))
     };
     let accuracy = view.val_accuracy.as_ref().filter(|series| swings(series));
-    let beside = view.val_loss.as_ref().map_or(0.0, |val| BESIDE_VALIDATION * val.end().abs());
-    let matters = view.trained_loss.as_ref().is_some_and(|series| series.noise >= TRAINING_LOSS * beside);
     // Some scripts print the loss of a few batches of an epoch. If validation is calm, training is.
     let is_calm = view.val_loss.as_ref().is_some_and(calm);
-    let is_told = matters && !is_calm && !view.is_all_right() && !view.context.single_batches;
+    let is_told = !is_calm && !view.is_all_right() && !view.context.single_batches;
     let training = over(&view.trained_loss, TRAINING_LOSS).filter(|times| *times >= 1.0 && is_told);
     let validation = accuracy.map(|series| series.noise / VALIDATION_ACCURACY);
     // An accuracy that does not swing is calm, whatever the loss does.

@@ -85,12 +85,13 @@ fn rises_steadily(loss: &Series) -> bool {
     loss.len() > epochs && last.windows(2).all(|pair| pair[1] > pair[0]) && loss.end() >= times * loss.best_level()
 }
 
-/// Whether there are so few values that a rise may be that of the first steps, or that of the last one alone.
+/// Whether there are so few values that a rise may be that of the first steps, that of the last one alone, or noise.
 fn only_a_warm_up(loss: &Series) -> bool {
     let (few, times) = FEW;
     let rises = loss.values.windows(2).all(|pair| pair[1] > pair[0]);
-    let is_last_alone = loss.len() < FEW_FOR_NOISE && loss.best() + 2 == loss.len();
-    (loss.len() < few || is_last_alone) && !(rises && loss.end() >= times * loss.values[0])
+    let returns = || loss.values[loss.best()..].windows(2).any(|pair| pair[1] < pair[0]);
+    let is_noise = loss.len() < FEW_FOR_NOISE && (loss.best() + 2 == loss.len() || returns());
+    (loss.len() < few || is_noise) && !(rises && loss.end() >= times * loss.values[0])
 }
 
 /// Whether most of the later values are above the one before. A loss that jumped once and falls again, as after a
