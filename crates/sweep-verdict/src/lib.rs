@@ -105,14 +105,14 @@ fn found(view: &View) -> Vec<Finding> {
     if let Some(finding) = FIRST.iter().find_map(|rule| rule(view)) {
         return vec![finding];
     }
-    if let Some(mut short) = too_short::find(view) {
+    if let Some(short) = too_short::find(view) {
         // With few epochs, only findings that are clear are reported, and losses alone are far apart by chance.
         let is_told = |finding: &Finding| finding.onset().is_some() || view.accuracy_gap().is_some();
         let overfit = overfit::find(view).filter(|finding| finding.severity >= Severity::Clear && is_told(finding));
-        if overfit.is_some() {
-            short.advice.clear();
-        }
-        return [Some(short), unvalidated::find(view), overfit].into_iter().flatten().collect();
+        return match overfit {
+            Some(overfit) => vec![overfit],
+            None => [Some(short), unvalidated::find(view)].into_iter().flatten().collect(),
+        };
     }
     let mut findings: Vec<Finding> = RULES.iter().filter_map(|rule| rule(view)).collect();
     if findings.iter().all(|finding| finding.severity == Severity::Note || finding.name == Name::Unstable)
