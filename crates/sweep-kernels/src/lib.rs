@@ -9,6 +9,7 @@
 //! of a kernel. `memory` is the bridge from tensors to slices; `max_norm` is a short kernel to start with.
 
 mod adam;
+mod batch_norm;
 mod chance;
 #[cfg(target_arch = "x86_64")]
 mod convolution;
@@ -25,6 +26,7 @@ mod winograd;
 use std::sync::LazyLock;
 
 pub use adam::adam;
+pub use batch_norm::{BatchNorm, Moments};
 pub use chance::Chance;
 #[cfg(target_arch = "x86_64")]
 pub use convolution::Convolution;
@@ -100,6 +102,19 @@ fn avx2_at_most() -> bool {
     *LIMITED
 }
 
+/// Returns whether MKL, libtorch's library for products of matrices, uses all of the processor. On AMD's it does not use
+/// AVX-512.
+#[cfg(target_arch = "x86_64")]
+pub fn has_fast_mkl() -> bool {
+    is_intel() || !is_x86_feature_detected!("avx512f") || avx2_at_most()
+}
+
+#[cfg(target_arch = "x86_64")]
+fn is_intel() -> bool {
+    let vendor = std::arch::x86_64::__cpuid(0);
+    [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).concat() == b"GenuineIntel"
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -124,8 +139,13 @@ mod tests {
             let (mut m, mut v) = (weight.zeros_like(), weight.zeros_like());
             let gradient = weight.copy();
             adam(&mut weight, &gradient, [&mut m, &mut v], [0.9, 0.999], 0.1, 1e-7).unwrap();
+            let (norm, ones) =
+                (BatchNorm { epsilon: 1e-3, relu: true }, Tensor::ones([17], (Kind::Float, Device::Cpu)));
+            let (normed, moments) = norm.pass(&xs, &ones, &ones).unwrap();
+            let mut further = xs.copy();
+            let [of_scale, of_shift] = norm.gradients(&mut further, [&xs, &normed], &ones, &moments).unwrap();
             #[allow(unused_mut)]
-            let mut all = vec![pooled, spread, dropped, back, weight, m, v];
+            let mut all = vec![pooled, spread, dropped, back, weight, m, v, normed, further, of_scale, of_shift];
             #[cfg(target_arch = "x86_64")]
             {
                 let convolution = Convolution { kernel: 3, stride: 1, padding: [1, 1] };

@@ -7,8 +7,8 @@ use super::networks::points;
 use super::setting::{MODEL, setting};
 use super::trains::Network;
 use sweep_core::recipe::{
-    Augment, Balance, Data, EarlyStopping, HeldOut, Init, Layer, Moments, Normalize, Optimizer, Precision, Recipe,
-    Schedule, Shape, Training, Validation, Warmup,
+    Augment, Balance, Border, Data, EarlyStopping, HeldOut, Init, Layer, Moments, Normalize, Optimizer, Precision,
+    Recipe, Schedule, Shape, Training, Validation, Warmup,
 };
 use sweep_core::trial::{Metric, Settings};
 use sweep_data::network::{Fault, Template};
@@ -154,6 +154,7 @@ impl Chosen<'_> {
         Ok(Augment {
             flip: self.flag("augment.flip")?,
             crop: self.whole("augment.crop")?,
+            border: if self.get("augment.border") == "reflect" { Border::Reflect } else { Border::Black },
             rotate: self.number("augment.rotate")?,
             scale: self.number("augment.scale")?,
             noise: self.number("augment.noise")?,

@@ -143,6 +143,14 @@ pub static SETTINGS: &[Setting] = &[
     row(Data, "augment.flip", Boolean, Flag(false), "whether images are mirrored at random, half of the time")
         .of("augment"),
     row(Data, "augment.crop", Kind::whole(0), Whole(0), "the maximum shift of an image, in pixels").of("augment"),
+    row(
+        Data,
+        "augment.border",
+        Choice(&["black", "reflect"]),
+        Word("black"),
+        "what fills the area that a shift uncovers",
+    )
+    .of("augment"),
     row(Data, "augment.rotate", Degrees, Number(0.0), "the maximum rotation of an image, in degrees").of("augment"),
     row(Data, "augment.scale", Share, Number(0.0), "the maximum relative change of an image's size").of("augment"),
     row(Data, "augment.noise", NotNegative, Number(0.0), "the standard deviation of the pixel noise, where white is 1")

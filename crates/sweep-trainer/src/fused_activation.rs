@@ -27,6 +27,13 @@ pub struct FusedActivation {
     /// Whether the gradient can be that of another branch too, so that it must not be overwritten. A sum hands the same
     /// memory to all of its branches.
     shares: bool,
+    /// Whether it is the ReLU after a batch norm, whose kernel applies it in training.
+    pub is_in_norm: bool,
+}
+
+/// Returns whether batch norm of these values has a kernel for training.
+pub fn has_norm_kernel(xs: &Tensor) -> bool {
+    !takes_gpu_path(xs.device()) && matches!(xs.kind(), Kind::Float | Kind::BFloat16)
 }
 
 impl FusedActivation {
@@ -50,6 +57,8 @@ impl FusedActivation {
         // Flattening copies nothing.
         let after = layers[index + taken..].iter().find(|layer| **layer != Layer::Flatten);
         activation.shares = matches!(after, Some(Layer::Branch | Layer::Join { .. }));
+        let alone = activation.relu && activation.pool.is_none() && activation.dropout.is_none();
+        activation.is_in_norm = alone && matches!(before, Some(Layer::BatchNorm { .. }));
         (activation, taken)
     }
 
@@ -79,7 +88,8 @@ impl FusedActivation {
     /// Returns libtorch's error if the device runs out of memory.
     pub fn pass(self, xs: &Tensor, bias: Option<&Tensor>, mode: Mode<'_>) -> Result<Tensor, TchError> {
         let nothing = !self.relu && self.pool.is_none() && (self.dropout.is_none() || matches!(mode, Mode::Evaluate));
-        if nothing && bias.is_none() {
+        let done = self.is_in_norm && matches!(mode, Mode::Train(..)) && has_norm_kernel(xs);
+        if (nothing && bias.is_none()) || done {
             return Ok(xs.shallow_clone());
         }
         let kernels = matches!(xs.kind(), Kind::Float | Kind::BFloat16) && gpu_kernel::serve(xs.device());
@@ -91,6 +101,15 @@ impl FusedActivation {
             None => xs,
         };
         if takes_gpu_path(xs.device()) { self.pass_by_libtorch(xs, mode) } else { self.pass_by_kernels(xs, mode) }
+    }
+
+    /// Returns a gradient with respect to the output that may be overwritten, in contiguous memory.
+    ///
+    /// # Errors
+    /// Returns libtorch's error if the device runs out of memory.
+    pub fn to_overwrite(self, gradient: &Tensor) -> Result<Tensor, TchError> {
+        let gradient = dense(gradient)?;
+        if self.shares { own(&gradient) } else { Ok(gradient) }
     }
 
     /// Returns the activation in the form that the CPU kernels need.
@@ -167,9 +186,9 @@ impl FusedActivation {
         }
         activation.pass(&mut ys);
         // This is another tensor on the same memory. A tensor that keeps its own operation alive would never be freed.
-        let (came_out, shares) = (ys.detach(), self.shares);
+        let came_out = ys.detach();
         operation([xs], ys, move |gradient| {
-            let mut gradient = if shares { own(&dense(&gradient)?)? } else { dense(&gradient)? };
+            let mut gradient = self.to_overwrite(&gradient)?;
             activation.gradient(&mut gradient, &came_out);
             Ok([gradient])
         })

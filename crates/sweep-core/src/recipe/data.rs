@@ -52,13 +52,34 @@ impl Normalize {
     }
 }
 
-/// Random changes to training images, applied in this order; none by default. Pixels from outside the image are black.
+/// What is beyond the edges of a shifted image.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Border {
+    /// Black pixels.
+    #[default]
+    Black,
+    /// The mirrored image. The pixels at the edge are not repeated.
+    Reflect,
+}
+
+impl Border {
+    fn is_black(&self) -> bool {
+        *self == Border::Black
+    }
+}
+
+/// Random changes to training images, applied in this order; none by default. Pixels from outside the image are black,
+/// except those of a shift with another border.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Serialize, Deserialize)]
 pub struct Augment {
     /// Whether a random half of the images is mirrored, left to right.
     pub flip: bool,
     /// Maximum shift in each direction, in pixels.
     pub crop: u32,
+    /// What a shift uncovers.
+    #[serde(default, skip_serializing_if = "Border::is_black")]
+    pub border: Border,
     /// Maximum rotation in either direction, in degrees.
     pub rotate: f64,
     /// Maximum share by which an image is enlarged or shrunk: 0.2 means a factor of 0.8 to 1.2.

@@ -14,14 +14,14 @@ mod product;
 mod transform;
 mod weights;
 
-use std::arch::x86_64::{__cpuid, __cpuid_count};
+use std::arch::x86_64::__cpuid_count;
 use std::sync::LazyLock;
 
 use tch::{Kind, TchError, Tensor};
 
 use super::convolution::{Convolution, Part};
 use super::memory::{dense, values, values_mut, with_element};
-use super::{avx2_at_most, run, wide};
+use super::{avx2_at_most, is_intel, run, wide};
 use frame::Frame;
 use passes::{Backward, Forward};
 use planes::plane;
@@ -206,9 +206,7 @@ impl Winograd {
 fn slow_bfloat16() -> bool {
     static SLOW: LazyLock<bool> = LazyLock::new(|| {
         const AMX_BFLOAT16: u32 = 1 << 22;
-        let (vendor, features) = (__cpuid(0), __cpuid_count(7, 0));
-        [vendor.ebx, vendor.edx, vendor.ecx].map(u32::to_le_bytes).concat() == b"GenuineIntel"
-            && features.edx & AMX_BFLOAT16 == 0
+        is_intel() && __cpuid_count(7, 0).edx & AMX_BFLOAT16 == 0
     });
     *SLOW
 }

@@ -59,9 +59,10 @@ impl<T: Element> Forward<'_, T> {
             let weights = plane([input.channels, output.lanes]);
             for plane in 0..PLANES {
                 simd.vectorize(Product {
-                    left: Left { numbers: inside.plane(plane), steps: [input.lanes, 1] },
+                    left: Left { numbers: inside.plane(plane), steps: [inside.row, 1] },
                     right: Right { numbers: &self.weights[plane * weights..], steps: [PANEL, input.channels * PANEL] },
                     sizes: [inside.tiles, input.channels, output.lanes / PANEL],
+                    to_step: outside.row,
                     to: outside.plane_mut(plane),
                     add: false,
                 });
@@ -138,9 +139,10 @@ impl<T: Element> Backward<'_, T> {
             let sums = plane([input.channels, output.lanes]);
             for plane in 0..PLANES {
                 simd.vectorize(Product {
-                    left: Left { numbers: inside.plane(plane), steps: [1, input.lanes] },
-                    right: Right { numbers: outside.plane(plane), steps: [output.lanes, PANEL] },
+                    left: Left { numbers: inside.plane(plane), steps: [1, inside.row] },
+                    right: Right { numbers: outside.plane(plane), steps: [outside.row, PANEL] },
                     sizes: [input.channels, inside.tiles, output.lanes / PANEL],
+                    to_step: output.lanes,
                     to: &mut self.sums[plane * sums..][..input.channels * output.lanes],
                     add: true,
                 });
@@ -150,9 +152,10 @@ impl<T: Element> Backward<'_, T> {
             for plane in 0..PLANES {
                 let steps = [PANEL, output.channels * PANEL];
                 simd.vectorize(Product {
-                    left: Left { numbers: outside.plane(plane), steps: [output.lanes, 1] },
+                    left: Left { numbers: outside.plane(plane), steps: [outside.row, 1] },
                     right: Right { numbers: &self.weights[plane * weights..], steps },
                     sizes: [inside.tiles, output.channels, input.lanes / PANEL],
+                    to_step: inside.row,
                     to: inside.plane_mut(plane),
                     add: false,
                 });

@@ -18,31 +18,34 @@ pub struct Planes {
     numbers: Vec<f32>,
     pub tiles: usize,
     lanes: usize,
+    /// Distance between two tiles.
+    pub row: usize,
 }
 
 impl Planes {
     pub fn new() -> Planes {
-        Planes { numbers: Vec::new(), tiles: 0, lanes: 0 }
+        Planes { numbers: Vec::new(), tiles: 0, lanes: 0, row: 0 }
     }
 
     /// Makes room for the tiles of a part, and for the framed pixels of one of its images.
     pub fn fit(&mut self, frame: &Frame, part: &Part, room: &mut Vec<f32>) {
         (self.tiles, self.lanes) = (part.images.len() * part.rows.len() * frame.tiles[1], frame.lanes);
-        self.numbers.resize(PLANES * plane([self.tiles, self.lanes]), 0.0);
+        self.row = self.lanes + if self.lanes.is_multiple_of(128) { PANEL } else { 0 };
+        self.numbers.resize(PLANES * plane([self.tiles, self.row]), 0.0);
         room.resize(frame.room(part.rows.len()), 0.0);
     }
 
     pub fn plane(&self, index: usize) -> &[f32] {
-        &self.numbers[index * plane([self.tiles, self.lanes])..][..self.tiles * self.lanes]
+        &self.numbers[index * plane([self.tiles, self.row])..][..self.tiles * self.row]
     }
 
     pub fn plane_mut(&mut self, index: usize) -> &mut [f32] {
-        let from = index * plane([self.tiles, self.lanes]);
-        &mut self.numbers[from..][..self.tiles * self.lanes]
+        let from = index * plane([self.tiles, self.row]);
+        &mut self.numbers[from..][..self.tiles * self.row]
     }
 
     fn steps(&self) -> [usize; 2] {
-        [POINTS, 1].map(|planes| planes * plane([self.tiles, self.lanes]))
+        [POINTS, 1].map(|planes| planes * plane([self.tiles, self.row]))
     }
 
     /// Transforms framed tiles. `before` is the number of tiles in the part before them.
@@ -63,7 +66,7 @@ impl Planes {
                 // SAFETY: The assertions show that the tile is in the room and among the planes. Lanes are whole registers.
                 unsafe {
                     let from = At { first: room.as_ptr().add(frame.tile(tile) + lane), steps: frame.steps() };
-                    let first = self.numbers.as_mut_ptr().add((before + tile) * self.lanes + lane);
+                    let first = self.numbers.as_mut_ptr().add((before + tile) * self.row + lane);
                     both::<X, I, POINTS, S>(simd, from, At { first, steps }, false);
                 }
             }
@@ -86,7 +89,7 @@ impl Planes {
             for lane in (0..self.lanes).step_by(S::F32_LANES) {
                 // SAFETY: As in `transform`.
                 unsafe {
-                    let first = self.numbers.as_ptr().add((before + tile) * self.lanes + lane);
+                    let first = self.numbers.as_ptr().add((before + tile) * self.row + lane);
                     let to = At { first: room.as_mut_ptr().add(frame.tile(tile) + lane), steps: frame.steps() };
                     both::<X, POINTS, O, S>(simd, At { first, steps: self.steps() }, to, frame.side > frame.distance);
                 }

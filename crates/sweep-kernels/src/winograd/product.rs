@@ -26,8 +26,9 @@ pub struct Product<'a> {
     pub right: Right<'a>,
     /// Rows of the left factor, numbers that are summed, and panels of the right factor.
     pub sizes: [usize; 3],
-    /// `[rows, panels * PANEL]`
+    /// `[rows, panels * PANEL]`, and the distance between its rows
     pub to: &'a mut [f32],
+    pub to_step: usize,
     pub add: bool,
 }
 
@@ -36,8 +37,8 @@ impl WithSimd for Product<'_> {
 
     #[inline(always)]
     fn with_simd<S: Simd>(self, simd: S) {
-        let Product { left, right, sizes: [rows, depth, panels], to, add } = self;
-        assert!(rows > 0 && depth > 0 && panels > 0 && to.len() == rows * panels * PANEL);
+        let Product { left, right, sizes: [rows, depth, panels], to, to_step, add } = self;
+        assert!(rows > 0 && depth > 0 && panels > 0 && (rows - 1) * to_step + panels * PANEL <= to.len());
         assert!((rows - 1) * left.steps[0] + (depth - 1) * left.steps[1] < left.numbers.len());
         assert!((depth - 1) * right.steps[0] + (panels - 1) * right.steps[1] + PANEL <= right.numbers.len());
         // A register of sums for each row and each register of the columns, plus the factors.
@@ -58,8 +59,8 @@ impl WithSimd for Product<'_> {
                         right: right.numbers.as_ptr().add(panel * right.steps[1]),
                         right_step: right.steps[0],
                         depth,
-                        to: to.as_mut_ptr().add(from * panels * PANEL + panel * PANEL),
-                        to_step: panels * PANEL,
+                        to: to.as_mut_ptr().add(from * to_step + panel * PANEL),
+                        to_step,
                         add,
                     };
                     let next = if S::F32_LANES == PANEL { [right.steps[1], PANEL] } else { [S::F32_LANES; 2] };

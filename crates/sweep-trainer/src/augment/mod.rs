@@ -182,7 +182,7 @@ impl Changes {
     /// Returns libtorch's error if the device runs out of memory.
     pub fn apply(&self, mut xs: Tensor, rng: StepRng) -> Result<Tensor, TchError> {
         if let Some(places) = &self.places {
-            xs = window::shifted(&xs, places, self.augment.crop)?;
+            xs = window::shifted(&xs, places, self.augment.crop, self.augment.border)?;
         }
         if let Some(ways) = &self.ways {
             xs = turn::turned(&xs, ways)?;
@@ -235,6 +235,7 @@ fn normal(like: &Tensor, rng: StepRng) -> Result<Tensor, TchError> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use sweep_core::recipe::Border;
     use tch::Kind;
 
     /// Returns images with two channels, 5 rows and 4 columns, in which every value differs. They are channels-last,
@@ -256,6 +257,7 @@ mod tests {
     const ALL: Augment = Augment {
         flip: true,
         crop: 2,
+        border: Border::Reflect,
         rotate: 20.0,
         scale: 0.2,
         noise: 0.1,

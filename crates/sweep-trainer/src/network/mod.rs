@@ -119,11 +119,10 @@ impl Network {
             let stage: Stage = match taken {
                 0 => {
                     // If a fused activation follows a convolution, its kernel adds the bias.
-                    let apart = gpu_kernel::serve(device)
-                        && kind != Kind::Double
-                        && FusedActivation::at(layers, index + 1).1 > 0;
-                    let mut builder =
-                        Builder { network: &mut network, index, start, device, bias: apart.then_some(None) };
+                    let (after, taken) = FusedActivation::at(layers, index + 1);
+                    let apart = gpu_kernel::serve(device) && kind != Kind::Double && taken > 0;
+                    let bias_apart = apart.then_some(None);
+                    let mut builder = Builder { network: &mut network, index, start, device, bias: bias_apart, after };
                     let stage = builder.stage(input, layer)?;
                     bias = builder.bias.flatten();
                     stage
