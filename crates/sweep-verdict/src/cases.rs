@@ -1196,6 +1196,29 @@ fn borders() -> Vec<Case> {
             &[GoodFit, Overfit, Underfit],
         ),
         case(
+            "a validation that never moves, although training does",
+            of(Task::Unknown),
+            course(13, |t| [Some(1.2 - 0.04 * t), Some(0.40 + 0.02 * t), Some(1.0986), Some(0.3684)]),
+            &[ValidationAtChance],
+            &[GoodFit, Overfit, Plateau],
+        ),
+        case(
+            "a frozen network, with one training accuracy in every epoch",
+            of(Task::Images),
+            course(50, |t| {
+                [Some(4.087 + 0.04 / t), Some(0.0474), Some(3.937 + 0.01 / t), Some(0.2 + 0.003 * chance(t, 9.0))]
+            }),
+            &[Stuck],
+            &[GoodFit, Underfit, Plateau],
+        ),
+        case(
+            "a regression whose validation accuracy is 0",
+            of(Task::Unknown),
+            course(30, |t| [Some(0.02 + 0.001 * chance(t, 1.0)), Some(0.0056), Some(0.008), Some(0.0)]),
+            &[Underfit, Plateau, GoodFit, NoProblem],
+            &[Overfit],
+        ),
+        case(
             "a term that is added to the training loss in the fifth epoch",
             of(Task::Audio),
             course(20, |t| {

@@ -120,6 +120,8 @@ fn constant(view: &View) -> Option<Finding> {
     let same_loss = range(&loss.values[1..]) <= same * loss.end().abs();
     let one_class =
         view.val_accuracy.as_ref().filter(|val| val.len() > CONSTANT_EPOCHS && one_answer(&val.values[1..]));
+    // Where no answer is right, accuracy measures nothing.
+    let one_class = one_class.filter(|val| val.end() >= LEAST_SHARE);
     let near = |val: &Series| {
         let share = val.end();
         let train = view.train_accuracy.as_ref();
@@ -134,18 +136,23 @@ fn constant(view: &View) -> Option<Finding> {
         })
     };
     let majority = one_class.filter(|val| fell < HARDLY && near(val));
+    let one_answer = view.train_accuracy.as_ref().filter(|train| fell < HARDLY && train.is_constant() && !falls(loss));
     // An accuracy that moves shows that something is learned, whatever the loss does.
     let moves = accuracy.is_some_and(|series| range(&series.values[1..]) > NEAR_ACCURACY);
-    if learned || moves || !(same_loss || majority.is_some()) {
+    if learned || moves || !(same_loss || majority.is_some() || one_answer.is_some()) {
         return None;
     }
-    let what = match majority {
-        Some(val) => format!(
+    let what = match (majority, one_answer) {
+        (None, Some(train)) => format!(
+            "its training accuracy is {} in every epoch, so it gives the same answer to every input",
+            Unit::Accuracy.text(train.end())
+        ),
+        (Some(val), _) => format!(
             "its validation accuracy is {} in every epoch, which is the share of one class, so it predicts the same \
              class for every input",
             Unit::Accuracy.text(val.end())
         ),
-        None => format!("its loss stays at {} from the second epoch to the last", Unit::Loss.text(loss.end())),
+        (None, None) => format!("its loss stays at {} from the second epoch to the last", Unit::Loss.text(loss.end())),
     };
     Some(
         Finding::new(Name::Stuck, Severity::Severe, format!("The network learns nothing: {what}."))
