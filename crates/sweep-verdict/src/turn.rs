@@ -9,9 +9,7 @@ use sweep_core::trial::Goal;
 /// Minimum decline from the best level to the end, in standard errors of the difference. It is above two, because the best
 /// of many levels is good by chance.
 const SIGMAS: f64 = 3.5;
-/// Minimum rise of a loss as a share of the best level, …
-const LEAST: f64 = 0.015;
-/// … and minimum fall of a score. A smaller one is not worth fixing.
+/// Minimum fall of a score. A smaller one is not worth fixing.
 const LEAST_OF_SCORE: f64 = 0.05;
 /// Minimum number of epochs after the best one. A curve that is best at the end has not turned.
 const SINCE: usize = 3;
@@ -173,8 +171,8 @@ impl<'a> Turn<'a> {
         let steep = each && self.epochs_since() >= STEEP.0 && self.share >= STEEP.1;
         let measured = self.epochs_since() >= SINCE && (each || self.val.measured_noise().is_some());
         let beyond_noise = self.lost() >= SIGMAS * self.val.level_error() * std::f64::consts::SQRT_2;
-        let least = if self.val.goal == Goal::Minimize { LEAST } else { LEAST_OF_SCORE };
-        (measured || steep) && beyond_noise && self.share >= least
+        let enough = self.val.goal == Goal::Minimize || self.share >= LEAST_OF_SCORE;
+        (measured || steep) && beyond_noise && enough
     }
 
     /// The decline from the best level to the end, positive if the metric got worse.
