@@ -62,7 +62,14 @@ impl Clock {
         let most = all.iter().map(Vec::len).max().unwrap_or(0);
         let with_epoch = places().filter(|place| place.epoch.is_some()).count();
         let constant = epochs.len() == 1 && most > 1;
-        if with_epoch > 0 && !constant {
+        let resumes = all.iter().any(|places| resumes(places));
+        if resumes {
+            note(
+                notes,
+                "the epoch goes back while the step goes on, so the training was resumed, and steps are used instead",
+            );
+        }
+        if with_epoch > 0 && !constant && !resumes {
             return Clock::by_epochs(&all, &epochs, notes);
         }
         if constant && most > 1 {
@@ -163,6 +170,13 @@ impl Clock {
             }
         }
     }
+}
+
+/// Whether the epoch goes back while the step goes on.
+fn resumes(places: &[Place]) -> bool {
+    let is_step = |place: &Place| place.step.is_some_and(|step| step.fract() == 0.0);
+    let goes_on = |pair: &[Place]| pair.iter().all(is_step) && pair[0].step < pair[1].step;
+    places.windows(2).any(|pair| pair[1].epoch.is_some() && pair[0].epoch > pair[1].epoch && goes_on(pair))
 }
 
 /// Whether steps are counted from the beginning of each epoch.

@@ -62,6 +62,8 @@ pub fn check(curves: &[Read], parts: &[Part], notes: &mut Vec<String>) {
         missing_epochs(&own, part.records.epochs.len(), &mut said);
         two_forms(&own, &part.records, &mut said);
         left_over(&own, &part.records, &mut said);
+        unread(&own, &part.records, &mut said);
+        only_bars(&own, &part.records, &mut said);
         let of_part =
             if curves.len() > 1 && !part.name.is_empty() { format!("{}: ", part.name) } else { String::new() };
         said.into_iter().for_each(|said| note(notes, of_part.clone() + &said));
@@ -203,5 +205,31 @@ fn left_over(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
         let more = if more > 0 { format!(", and {more} more") } else { String::new() };
         let shown = forms[..forms.len().min(QUOTED)].join(", ");
         note(notes, format!("lines with other metrics were left out: {shown}{more}"));
+    }
+}
+
+/// Lines with numbers that were not understood, about as many as there are epochs.
+fn unread(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
+    let longest = curves.iter().map(|curve| curve.epochs).max().unwrap_or_default();
+    let mut lines: Vec<&(String, usize)> =
+        records.unread.values().filter(|(_, count)| *count >= FEW && 4 * count >= longest).collect();
+    lines.sort();
+    let lines: Vec<String> = lines.iter().take(QUOTED).map(|(line, count)| format!("{line:?} ({count})")).collect();
+    if !lines.is_empty() {
+        note(notes, format!("the numbers in these lines were not understood: {}", lines.join(", ")));
+    }
+}
+
+/// Metrics that stand in progress bars alone.
+fn only_bars(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
+    let names: HashSet<&str> = curves.iter().flat_map(|curve| &curve.used).map(|used| used.name.as_str()).collect();
+    let has = |name: &str, is_bar: bool| {
+        records.forms.iter().any(|form| form.is_bar == is_bar && form.values.iter().any(|(own, _)| own == name))
+    };
+    let mut only: Vec<&str> = names.into_iter().filter(|name| has(name, true) && !has(name, false)).collect();
+    only.sort_unstable();
+    if !only.is_empty() {
+        let what = listed(&only);
+        note(notes, format!("these stand in progress bars alone, whose last number may be of a single batch: {what}"));
     }
 }

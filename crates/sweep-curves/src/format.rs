@@ -10,6 +10,9 @@ use super::{events, table, wandb};
 /// Number of bytes that detection reads.
 const EXAMINED: usize = 1 << 20;
 
+/// A text has at least this many bytes for each zero byte.
+const SHARE_OF_ZEROS: usize = 20;
+
 /// A format that can be read.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, clap::ValueEnum)]
 #[serde(rename_all = "kebab-case")]
@@ -41,7 +44,8 @@ impl Format {
         }
         let start = String::from_utf8_lossy(&bytes[..bytes.len().min(EXAMINED)]);
         let text = start.trim_start_matches('\u{feff}').trim_start();
-        if text.contains('\0') {
+        // A log that several processes wrote may have a few.
+        if SHARE_OF_ZEROS * text.matches('\0').count() > text.len() {
             return None;
         }
         // A log line may also begin with a bracket: `[INFO] …`.

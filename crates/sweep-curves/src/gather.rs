@@ -75,6 +75,8 @@ pub struct Gather {
     parts: Vec<Part>,
     /// Why a text is no curve, if it has results of several trainings.
     problem: Option<Problem>,
+    /// Whether the rows are those of a text, whose steps may begin again in each epoch.
+    is_printed: bool,
 }
 
 impl Gather {
@@ -117,8 +119,11 @@ impl Gather {
         let place = if row.place == Place::default() { fallback } else { row.place };
         let (last, run) = self.courses.entry(course).or_insert((Place::default(), 1));
         let back = |now: Option<f64>, before: Option<f64>| now.zip(before).is_some_and(|(now, before)| now < before);
+        // The steps of a training that was resumed go on.
+        let is_step = |step: Option<f64>| step.is_some_and(|step| step.fract() == 0.0);
+        let resumes = !self.is_printed && is_step(place.step) && back(last.step, place.step);
         let goes_back = match (place.epoch, last.epoch) {
-            (Some(_), Some(_)) => back(place.epoch, last.epoch),
+            (Some(_), Some(_)) => back(place.epoch, last.epoch) && !resumes,
             (None, None) => back(place.step, last.step),
             _ => false,
         };
@@ -126,7 +131,7 @@ impl Gather {
         let is_counted = place.epoch.is_none() && place.step.is_some_and(|step| step.fract() != 0.0);
         if !is_counted || row.has_any() {
             *run += u32::from(goes_back);
-            *last = place;
+            *last = Place { epoch: place.epoch.or(last.epoch), step: place.step };
         }
         let curve = match *run {
             1 => Cow::Borrowed(row.curve.as_str()),
@@ -139,6 +144,7 @@ impl Gather {
     /// Adds what a script printed. `cell` tells its trainings from others of the same file.
     pub fn printed(&mut self, text: &str, cell: &str) -> Result<(), Problem> {
         let said = printed::read(text);
+        self.is_printed = true;
         for mut row in said.rows {
             row.curve = match row.curve.as_str() {
                 curve if cell.is_empty() => curve.to_owned(),
@@ -147,6 +153,7 @@ impl Gather {
             };
             self.row(&row)?;
         }
+        self.is_printed = false;
         if said.problem.is_some() {
             said.notes.iter().for_each(|said| self.note(said));
             self.problem = self.problem.take().or(said.problem);
@@ -193,13 +200,23 @@ impl Gather {
         Ok(())
     }
 
+    /// Takes apart curves of several models or trainings.
+    fn divide(&mut self, notes: &mut Vec<String>) {
+        let is_printed = !self.parts.is_empty();
+        let of_models = std::mem::take(&mut self.curves).into_iter().flat_map(|one| by_model(one, notes));
+        let of_models: Vec<(String, Values)> = of_models.collect();
+        self.curves = match is_printed {
+            true => of_models.into_iter().flat_map(|one| by_range(one, notes)).collect(),
+            false => of_models,
+        };
+    }
+
     /// Returns the curves, and notes on how the file was read.
     pub fn finish(mut self, choices: &[Choice]) -> Result<(Vec<ForeignCurve>, Vec<String>), Problem> {
         let mut notes = self.notes.clone();
         merge_writers(&mut self.curves, &mut notes);
         if choices.is_empty() {
-            self.curves =
-                std::mem::take(&mut self.curves).into_iter().flat_map(|one| by_model(one, &mut notes)).collect();
+            self.divide(&mut notes);
         }
         let mut names: Vec<&str> = self.curves.iter().flat_map(|(_, names)| names.keys()).map(String::as_str).collect();
         names.sort_unstable();
@@ -283,6 +300,36 @@ fn by_model((name, values): (String, Values), notes: &mut Vec<String>) -> Vec<(S
         values.iter().filter_map(|(name, points)| Some((own(name)?, points.clone()))).collect()
     };
     models.iter().map(|model| ([name.as_str(), model].join(" ").trim().to_owned(), of(model))).collect()
+}
+
+/// Takes apart what was printed by two trainings if the metrics of the one end where those of the other begin: parts of
+/// logs that were pasted one below another.
+fn by_range((name, values): (String, Values), notes: &mut Vec<String>) -> Vec<(String, Values)> {
+    let range = |points: &Points| -> Option<(f64, f64)> {
+        let epochs: Vec<f64> = points.iter().map(|(place, _)| place.epoch).collect::<Option<_>>()?;
+        let most = epochs.iter().copied().reduce(f64::max)?;
+        epochs.into_iter().reduce(f64::min).map(|least| (least, most)).filter(|(least, most)| most - least > 1.0)
+    };
+    let metrics = values.iter().filter(|(name, points)| special::is_metric(name) && points.len() >= CURVE - 1);
+    let Some(ranges) = metrics.map(|(_, points)| range(points)).collect::<Option<Vec<_>>>() else {
+        return vec![(name, values)];
+    };
+    let divides = |end: &f64| {
+        let (before, after): (Vec<_>, Vec<_>) = ranges.iter().partition(|(_, most)| most <= end);
+        !before.is_empty() && !after.is_empty() && after.iter().all(|(least, _)| least >= end)
+    };
+    let Some(end) = ranges.iter().map(|(_, most)| *most).find(divides) else { return vec![(name, values)] };
+    note(
+        notes,
+        format!(
+            "some metrics end at epoch {end}, where others begin, so these are parts of different trainings, and each is a \
+             curve of its own"
+        ),
+    );
+    let (first, second): (Values, Values) =
+        values.into_iter().partition(|(_, points)| range(points).is_none_or(|(_, most)| most <= end));
+    let name_of_second = if name.is_empty() { "part 2".to_owned() } else { format!("{name}, part 2") };
+    vec![(name, first), (name_of_second, second)]
 }
 
 /// Merges runs that are hardly longer than a row: several processes wrote their rows into the same file, one behind another.

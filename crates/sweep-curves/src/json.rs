@@ -39,13 +39,34 @@ pub fn is_no_number(text: &str) -> bool {
 }
 
 /// Passes every number to `gather`.
-pub fn read(bytes: &[u8], gather: &mut Gather) -> Result<(), Problem> {
+pub fn read(bytes: &[u8], name: &str, gather: &mut Gather) -> Result<(), Problem> {
     let value = parse(bytes)?;
     if let Some(text) = output(&value) {
         return gather.printed(&text, "");
     }
     not_told_apart(&value).into_iter().for_each(|said| gather.note(said));
+    if let Some(pairs) = value.as_array().and_then(|list| pairs(&list.iter().collect::<Vec<_>>())) {
+        let (stem, _) = name.rsplit_once('.').unwrap_or((name, ""));
+        gather.note("a list without names was read as steps with values, whose metric is in the name of the file");
+        return steps(stem, &pairs, "").iter().try_for_each(|row| gather.row(row));
+    }
+    different_lengths(&value).into_iter().for_each(|said| gather.note(said));
     rows(&value)?.iter().try_for_each(|row| gather.row(row))
+}
+
+/// Says that lists of metrics have different lengths, so that their values may not belong to the same epochs.
+fn different_lengths(value: &Value) -> Option<String> {
+    let map = value.as_object()?;
+    let map = WITHIN.iter().find_map(|key| map.get(*key)?.as_object()).unwrap_or(map);
+    let lists = map.iter().filter(|(name, _)| is_metric(name));
+    let lists: Vec<(&String, usize)> = lists.filter_map(|(name, list)| Some((name, list.as_array()?.len()))).collect();
+    let least = lists.iter().min_by_key(|(_, many)| *many).filter(|(_, many)| *many > 1)?;
+    let most = lists.iter().max_by_key(|(_, many)| *many).filter(|(_, many)| *many > least.1)?;
+    let how = match most.1 % least.1 {
+        0 => "each value of the shorter list ends an epoch",
+        _ => "all count from the first epoch, which may be wrong",
+    };
+    Some(format!("{} has {} values, but {} has {}: {how}", most.0, most.1, least.0, least.1))
 }
 
 /// What texts without a meaning may tell apart, in a list of rows.
@@ -187,8 +208,10 @@ fn object_row(at: usize, row: &Map<String, Value>) -> Option<Row> {
     flatten("", row, 0, &mut flat);
     let of = |target: Target| flat.iter().find(|(name, _)| meaning(name).is_some_and(|(meant, _)| meant == target));
     let number_of = |target: Target| of(target).and_then(|(_, value)| number(value));
-    let step = number_of(Target::Step).unwrap_or(at as f64 + 1.0);
-    let place = Place { epoch: number_of(Target::Epoch), step: Some(step) };
+    let epoch = number_of(Target::Epoch);
+    // A row that names its epoch and no step has only its order, and no step has half a number.
+    let step = number_of(Target::Step).unwrap_or(at as f64 + if epoch.is_some() { 0.5 } else { 1.0 });
+    let place = Place { epoch, step: Some(step) };
     let text =
         |target: Target| of(target).map(|(_, value)| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
     let part = text(Target::Split);
@@ -252,6 +275,28 @@ fn within(map: &Map<String, Value>) -> Vec<Row> {
     found
 }
 
+/// Reads a list of steps with their values: `[[100, 0.9], [200, 0.7]]`, or with the time before them, as TensorBoard
+/// writes. `None` if it is no such list.
+fn pairs(values: &[&Value]) -> Option<Vec<(f64, f64)>> {
+    let pair = |value: &&Value| match value.as_array()?.as_slice() {
+        [step, value] | [_, step, value] => Some((number(step)?, number(value)?)),
+        _ => None,
+    };
+    let pairs: Vec<(f64, f64)> = values.iter().map(pair).collect::<Option<_>>()?;
+    let counts = pairs.iter().all(|(step, _)| step.fract() == 0.0) && pairs.windows(2).all(|two| two[0].0 < two[1].0);
+    (pairs.len() > 1 && counts).then_some(pairs)
+}
+
+/// The rows of a list of steps with their values.
+fn steps(name: &str, pairs: &[(f64, f64)], curve: &str) -> Vec<Row> {
+    let row = |(step, value): &(f64, f64)| Row {
+        curve: curve.to_owned(),
+        place: Place { epoch: None, step: Some(*step) },
+        values: vec![(name.to_owned(), *value)],
+    };
+    pairs.iter().map(row).collect()
+}
+
 fn columns(map: &Map<String, Value>, curve: &str) -> Vec<Row> {
     let columns: Vec<(&String, Vec<&Value>)> = map
         .iter()
@@ -264,18 +309,44 @@ fn columns(map: &Map<String, Value>, curve: &str) -> Vec<Row> {
     if columns.is_empty() && map.values().any(|value| number(value).is_some()) {
         return object_row(0, map).into_iter().collect();
     }
+    let of_steps: Vec<Row> =
+        columns.iter().filter_map(|(name, values)| Some(steps(name, &pairs(values)?, curve))).flatten().collect();
+    if !of_steps.is_empty() {
+        return of_steps;
+    }
     let of = |target: Target| columns.iter().find(|(name, _)| meaning(name).is_some_and(|(meant, _)| meant == target));
+    let every = every(&columns);
     let rows = columns.iter().map(|(_, values)| values.len()).max().unwrap_or(0);
     let row = |at: usize| {
         let number_of = |target| of(target).and_then(|(_, values)| number(values.get(at)?));
         let epoch = number_of(Target::Epoch).or_else(|| number_of(Target::Step)).unwrap_or(at as f64 + 1.0);
-        let place = Place { epoch: Some(epoch), step: Some(at as f64 + 1.0) };
+        let place = Place { epoch: Some(epoch), step: Some(at as f64 + 0.5) };
         let values =
             columns.iter().filter(|(name, _)| !matches!(meaning(name), Some((Target::Epoch | Target::Step, _))));
         let values = values.filter_map(|(name, values)| Some(((*name).clone(), number(values.get(at)?)?))).collect();
         Row { curve: curve.to_owned(), place, values }
     };
-    (0..rows).map(row).collect()
+    let Some(every) = every else { return (0..rows).map(row).collect() };
+    // Each list is spread over the steps of the longest one.
+    let spread = columns.iter().flat_map(|(name, values)| {
+        let pairs = values.iter().enumerate().filter_map(|(at, value)| Some((at, number(value)?)));
+        let many = if values.len() == rows { 1 } else { every };
+        let pairs: Vec<(f64, f64)> = pairs.map(|(at, value)| (((at + 1) * many) as f64, value)).collect();
+        steps(name, &pairs, curve)
+    });
+    spread.collect()
+}
+
+/// The number of values in the longest list of a metric for each one in the others, if all others are equally long and
+/// the lists have no epochs of their own: validation was measured less often.
+fn every(columns: &[(&String, Vec<&Value>)]) -> Option<usize> {
+    let counts = |name: &str| matches!(meaning(name), Some((Target::Epoch | Target::Step, _)));
+    let lengths: BTreeSet<usize> =
+        columns.iter().filter(|(name, _)| is_metric(name)).map(|(_, values)| values.len()).collect();
+    let lengths: Vec<usize> = lengths.into_iter().collect();
+    let [few, many] = lengths[..] else { return None };
+    let fits = few > 1 && many % few == 0 && !columns.iter().any(|(name, _)| counts(name));
+    fits.then(|| many / few)
 }
 
 /// Parses a number, also in quotes.

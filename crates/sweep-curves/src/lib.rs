@@ -40,6 +40,8 @@ mod tests;
 #[cfg(test)]
 mod tools;
 mod wandb;
+#[cfg(test)]
+mod whole;
 mod wire;
 mod yolo;
 
@@ -177,7 +179,7 @@ fn parse((format, name): (Format, &str), bytes: &[u8], choices: &[Choice], gathe
     match format {
         Format::Table => table::read(bytes, name, choices, gather),
         Format::Log => gather.printed(&String::from_utf8_lossy(bytes), ""),
-        Format::Json => json::read(bytes, gather),
+        Format::Json => json::read(bytes, name, gather),
         Format::Notebook => notebook::read(bytes, gather),
         Format::TensorBoard => events::read(bytes)?.iter().try_for_each(|scalar| gather.row(&scalar.row(""))),
         Format::Wandb => wandb::read(bytes, gather),

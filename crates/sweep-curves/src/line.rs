@@ -7,11 +7,13 @@
 mod known;
 mod leading;
 mod numbers;
+mod whole;
 
 use super::names::{is_bare_part, is_part, meaning, names_part, quantity};
 use super::scan::{Token, scan};
 use super::special::score;
 use super::{Target, names};
+use whole::{is_mean, is_one_value, is_partial, is_remark, is_time_unit, number_again, only_epoch, total};
 
 /// Words before the number of an epoch, and words that make it another number: `best epoch: 7`.
 const EPOCH: [&str; 6] = ["epoch", "ep", "epoche", "epoch_in", "epoch_inner", "inner_epoch"];
@@ -52,6 +54,8 @@ pub struct Line {
     pub epochs: Option<f64>,
     /// Whether the line names the epoch and says nothing else.
     pub alone: bool,
+    /// Whether it does so in words, which may come again in the same epoch.
+    pub in_words: bool,
     /// The optimizer step, boosting round, or batch that it names.
     pub step: Option<f64>,
     /// The batch that it names by a fraction alone: `[10/500]`.
@@ -130,6 +134,11 @@ pub fn parse(text: &Text, part: Option<&'static str>, metric: &str) -> Line {
         line.progress &= line.step.is_none();
     }
     line.partial = is_partial(text) && !is_counted;
+    number_again(&mut line.pairs);
+    // `Saved the best model (val loss: 0.5)` repeats a number.
+    if line.epoch.is_none() && line.step.is_none() && is_remark(tokens) {
+        line.pairs.iter_mut().for_each(|pair| pair.name = format!("best {}", pair.name));
+    }
     line.alone = line.epoch.is_some() && line.pairs.is_empty() && !parser.spoke;
     let letters = text.trim_matches(|letter: char| !letter.is_alphanumeric());
     let letters = letters.strip_prefix("Checking accuracy on ").unwrap_or(letters);
@@ -137,53 +146,10 @@ pub fn parse(text: &Text, part: Option<&'static str>, metric: &str) -> Line {
     if line.alone {
         // `val epoch: 3`.
         line.heading = names_part(letters);
+    } else if let Some(part) = only_epoch(&line, tokens) {
+        (line.alone, line.in_words, line.heading) = (true, true, part);
     }
     line
-}
-
-/// The number of steps of a progress bar, which is at either end of the line: `10/10 [===]`, `step 10/10 [===]`, `[===>] …
-/// 10/10`.
-fn total(tokens: &[Token], bar: bool) -> Option<f64> {
-    let mut solid = tokens.iter().filter(|token| **token != Token::Mark('\t'));
-    let fraction = |token: Option<&Token>| match token {
-        Some(Token::Fraction(_, total)) => Some(*total),
-        _ => None,
-    };
-    match solid.next() {
-        first @ Some(Token::Fraction(..)) => fraction(first),
-        Some(Token::Word("step")) if bar => fraction(solid.next()),
-        Some(Token::Mark('[')) if bar => fraction(solid.next_back()),
-        _ => None,
-    }
-}
-
-/// Whether a name only says that the number before has a mean: `epoch mean`, `avg`.
-fn is_mean(name: &str) -> bool {
-    const MEANS: [&str; 5] = ["mean", "avg", "average", "running", "smoothed"];
-    let words = names::words(name);
-    let is_known = |word: &String| MEANS.contains(&word.as_str()) || word == "epoch" || word == "so" || word == "far";
-    !words.is_empty() && words.iter().all(is_known) && words.iter().any(|word| MEANS.contains(&word.as_str()))
-}
-
-/// Whether one decimal number follows, and not a list.
-fn is_one_value(rest: &[Token]) -> bool {
-    let is_decimal = |token: Option<&Token>| matches!(token, Some(Token::Number { decimal: true, .. }));
-    is_decimal(rest.first()) && !(rest.get(1) == Some(&Token::Mark(',')) && is_decimal(rest.get(2)))
-}
-
-/// Whether a word is the unit of the number before it.
-fn is_time_unit(word: &str, before: &Token) -> bool {
-    matches!(before, Token::Number { .. })
-        && ["s", "sec", "secs", "seconds", "ms", "min", "mins", "minutes"].contains(&word.to_ascii_lowercase().as_str())
-}
-
-/// Whether a progress bar is incomplete: `128/44100 [>....]`, or with an estimate of the remaining time.
-fn is_partial(text: &str) -> bool {
-    let counts = text.split_whitespace().next().and_then(|first| first.split_once('/'));
-    let counts = counts.filter(|_| !text.contains(" * "));
-    let counts = counts.and_then(|(done, of)| Some((done.parse::<u64>().ok()?, of.parse::<u64>().ok()?)));
-    // What was drawn before may still stand behind the last values.
-    counts.map_or_else(|| text.contains("ETA:"), |(done, of)| done < of)
 }
 
 #[derive(Debug, Default)]
@@ -276,6 +242,7 @@ impl<'a> Parser<'a> {
                 self.end_of_place();
                 return 2;
             }
+            Token::Number { value, unit: false, .. } if self.behind_arrow(tokens, at, value) => {}
             Token::Number { value, percent, unit, decimal, .. } => {
                 // `Loss 6.9 (7.0)`: the mean so far is in brackets.
                 let blank = usize::from(next == Some(&Token::Mark('\t')));
@@ -387,6 +354,8 @@ impl<'a> Parser<'a> {
             '~' | '≈' if number_follows => self.separated |= !self.phrase.is_empty(),
             '[' | '(' if self.wants_epoch || self.wants_step || self.separated => {}
             '\t' if number_follows || self.separated || self.wants_epoch || self.wants_step => {}
+            // `Train Acc  : 0.5`: separators that are aligned.
+            '\t' if matches!(next, Some(Token::Mark(':' | '='))) => {}
             // A minus or a hash between words is no separator by itself: `Epoch #3`, `Epoch... (3/10`.
             '#' | '.' if self.wants_epoch || self.wants_step => {}
             '-' if number_follows && !self.phrase.is_empty() && (self.line.bar || self.has_metric()) => {
@@ -441,6 +410,20 @@ impl<'a> Parser<'a> {
             && self.line.step.is_none()
             && matches!(value, Some(Token::Number { decimal: true, unit: false, percent: false, .. }))
             && is_loss()
+    }
+
+    /// Takes a number if an arrow stands between it and the value of the last metric: `loss 0.17→0.11`. Nothing says what
+    /// it is. Returns whether it was taken.
+    fn behind_arrow(&mut self, tokens: &[Token], at: usize, value: f64) -> bool {
+        let before = at.checked_sub(2).and_then(|start| tokens.get(start..at));
+        let Some(last) = self.line.pairs.last() else { return false };
+        if !matches!(before, Some([Token::Number { value, .. }, Token::Mark('→')]) if *value == last.value) {
+            return false;
+        }
+        let name = format!("{} behind the arrow", last.name);
+        self.line.pairs.push(Pair { name, value, running: false });
+        self.end_of_number();
+        true
     }
 
     /// Whether a number tells of which class the name before it is.

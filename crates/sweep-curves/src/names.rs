@@ -168,8 +168,8 @@ fn meant(name: &str, words: &[String]) -> Option<(Target, u32)> {
             || is_suffix(&words, at)
             || *word == "value" && at + 1 == words.len()
         {
-            // A mean over the epoch is preferred to the value of one step.
-            far += if *word == "epoch" { 1 } else { 4 };
+            // A mean over the epoch is preferred to the value of one step, and the whole loss to a part of it.
+            far += if matches!(*word, "epoch" | "total" | "overall") { 1 } else { 4 };
         } else if !TRAINING.contains(word) {
             return None;
         }
@@ -192,7 +192,9 @@ fn place(words: &[&str]) -> Option<(Target, u32)> {
         | ["epoch", "idx" | "index" | "num" | "number" | "no" | "id"] => (Target::Epoch, 1),
         ["step"] => (Target::Step, 0),
         ["global", "step"] | ["iteration" | "iterations" | "iter" | "steps" | "it" | "update"] => (Target::Step, 1),
-        ["train" | "trainer", "global", "step"] | ["num", "updates"] | ["n", "iter"] => (Target::Step, 2),
+        ["train" | "trainer", "global", "step"] | ["num", "updates"] | ["n", "iter"] | ["number", "of", "trees"] => {
+            (Target::Step, 2)
+        }
         ["trial"] => (Target::Curve, 0),
         ["run" | "fold" | "seed" | "version" | "model" | "experiment"] | ["run", "name" | "id"] => (Target::Curve, 1),
         ["mode" | "phase" | "split" | "subset" | "stage" | "partition"] => (Target::Split, 0),

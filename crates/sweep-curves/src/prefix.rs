@@ -18,9 +18,16 @@ static STAMP: LazyLock<Regex> = LazyLock::new(|| {
     ))
     .expect("it is an expression")
 });
-/// Ray's mark of the process that printed the line.
-static PROCESS: LazyLock<Regex> =
-    LazyLock::new(|| Regex::new(r"^\s*\([\w.]+ pid=(\d+)[^)]*\)").expect("it is an expression"));
+/// The mark of the process that printed the line: Ray's, that of torchrun or other launchers, and that of mpirun.
+static PROCESS: LazyLock<Regex> = LazyLock::new(|| {
+    Regex::new(concat!(
+        r"(?i)^\s*(?:\([\w.]+ pid=(?<ray>\d+)[^)]*\)|",
+        r"\[(?:default|local[_ ]?|global[_ ]?)?(?:rank|gpu)?[ _:=]?(?<rank>\d+)\]:\s|",
+        r"\[?(?:global[_ ]|local[_ ])?(?:rank|gpu)[ _:=]*(?<name>\d+)\]?\s*[:|,-]?\s|",
+        r"\[\d+,(?<mpi>\d+)\]<std(?:out|err)>:\s?)"
+    ))
+    .expect("it is an expression")
+});
 
 /// Returns the process that a line came from, if several print, and the line without what is before it. `None` for a line
 /// that repeats what others said: W&B's summary.
@@ -29,8 +36,16 @@ pub fn strip(line: &str) -> Option<(Option<&str>, &str)> {
         return None;
     }
     let found = PROCESS.captures(line);
-    let process = found.as_ref().and_then(|found| found.get(1)).map(|found| found.as_str());
+    let named = |name| found.as_ref().and_then(|found| found.name(name));
+    let process = ["ray", "rank", "name", "mpi"].into_iter().find_map(named).map(|found| found.as_str());
     let mut rest = &line[found.map_or(0, |found| found[0].len())..];
+    // A log in the text of a script: `text <- "Epoch 1/100`.
+    if let Some((_, quoted)) =
+        rest.split_once(['"', '\'', '`']).filter(|(before, _)| before.trim_end().ends_with(['=', '-']))
+    {
+        let text = quoted.trim_start_matches(['"', '\'', '`']);
+        rest = if text.get(..5).is_some_and(|start| start.eq_ignore_ascii_case("epoch")) { text } else { rest };
+    }
     while let Some(found) = STAMP.find(rest) {
         rest = &rest[found.end()..];
     }
@@ -51,6 +66,12 @@ mod tests {
             ("3/10 [==] loss", Some((None, "3/10 [==] loss"))),
             ("INFO:__main__:Epoch 1", Some((None, "Epoch 1"))),
             ("10:11:01.123 [main] INFO org.dl.Listener - Score", Some((None, "Score"))),
+            ("[rank1]: Epoch 1", Some((Some("1"), "Epoch 1"))),
+            ("[default0]: Epoch 1", Some((Some("0"), "Epoch 1"))),
+            ("[GPU 2] Epoch 1", Some((Some("2"), "Epoch 1"))),
+            ("Rank 0: Epoch 1", Some((Some("0"), "Epoch 1"))),
+            ("[1,3]<stdout>:Epoch 1", Some((Some("3"), "Epoch 1"))),
+            ("[3]: loss", Some((Some("3"), "loss"))),
             ("wandb: loss 0.1", None),
         ] {
             assert_eq!(strip(line), expected, "{line}");

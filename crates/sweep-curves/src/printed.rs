@@ -9,13 +9,14 @@ mod processes;
 mod record;
 mod reports;
 mod results;
+mod rounds;
 mod steps;
 mod tables;
 mod terminal;
 mod trailing;
 mod values;
 
-use std::collections::HashSet;
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -99,6 +100,8 @@ pub struct Printed {
     /// The number of steps of the first progress bar of the epoch, and whether a complete one came.
     total: Option<f64>,
     had_bar: bool,
+    /// Whether a complete one had the metrics of both sets.
+    bar_has_all: bool,
     /// Whether the first epoch had progress bars, and no validation.
     began_unvalidated: bool,
     /// Whether the last epoch was a boosting round.
@@ -145,8 +148,8 @@ pub struct Printed {
     part_of_log: Option<(String, u32)>,
     /// Whether batches whose lines have validation are evaluations within an epoch.
     by_batch: bool,
-    /// Forms of lines that report on batches, although they do not say so.
-    batches: HashSet<u64>,
+    /// What is known of the forms of lines, if this is not the first pass.
+    forms: passes::Forms,
     /// Whether a line said that a training run has ended, or that one begins.
     ended: bool,
     begins: bool,
@@ -156,6 +159,9 @@ pub struct Printed {
     first_step: Option<f64>,
     /// How something was understood, for people.
     notes: Vec<String>,
+    /// Whether rounds take the place of epochs, or steps that of the only epoch.
+    by_rounds: bool,
+    by_steps: bool,
     /// What the lines say one by one, if this is wanted.
     records: Option<Records>,
 }
@@ -253,14 +259,14 @@ impl Printed {
         if self.side_by_side(text) || self.tabular(text, rows) || self.in_classification_report(text) {
             return;
         }
-        let (raw, text) = (text, &Text::of(text));
+        let (text, is_part) = if self.by_rounds { rounds::as_epochs(text) } else { (Cow::Borrowed(text), false) };
+        let (raw, text) = (&*text, &Text::of(&text));
         let mut line = self.parsed(text);
+        line.progress |= is_part && !line.pairs.is_empty();
         let has_metric = line.pairs.iter().any(|pair| is_metric(&pair.name));
         let fold = labels::fold(raw).or_else(|| self.labels.heading(raw)).filter(|_| line.epoch.is_none());
         self.between(raw, fold.as_deref(), has_metric, rows);
         self.by_batch(&mut line);
-        line.progress |=
-            !self.batches.is_empty() && line.epoch.is_none() && self.batches.contains(&record::form(&text.tokens));
         self.bar_by_step(&mut line, redrawn);
         self.ended |= line.epoch.is_none() && trailing::ends_run(raw);
         self.begins |= trailing::begins_run(raw);
@@ -272,6 +278,10 @@ impl Printed {
         if let Some(records) = &mut self.records {
             records.line(text, &line, redrawn);
         }
+        self.without_epoch(&mut line);
+        if self.of_form(text, &mut line, rows) {
+            return;
+        }
         if line.decimal_commas {
             self.note("commas were read as decimal points");
         }
@@ -281,18 +291,10 @@ impl Printed {
         if self.had_table && !self.leaves_table(&line) {
             return;
         }
-        if line.bare_sets {
-            self.note("CatBoost names no metric here; learn and test are losses unless the best value rises");
-        }
         // A loss by a name of its own may be the only one.
         let measures =
             line.pairs.iter().any(|pair| is_metric(&pair.name) || pair.name.to_lowercase().ends_with("loss"));
-        if measures && raw.contains('━') && raw.contains("/step") {
-            self.note(
-                "Keras 3's progress bar shows means of running means, so training looks a little worse there than in \
-                 History or CSVLogger",
-            );
-        }
+        self.says_of_tool(&line, raw, measures);
         self.section_is_used |= measures;
         if let Some(last) = line.pairs.iter().rfind(|pair| is_metric(&pair.name)) {
             self.last_part = names_part(&last.name);
@@ -310,6 +312,19 @@ impl Printed {
         self.place((line, text, redrawn), measures, rows);
         if has_metric {
             self.blocks.value(raw, fold.as_deref());
+        }
+    }
+
+    /// Says what is known of the numbers of some tools.
+    fn says_of_tool(&mut self, line: &Line, text: &str, measures: bool) {
+        if line.bare_sets {
+            self.note("CatBoost names no metric here; learn and test are losses unless the best value rises");
+        }
+        if measures && text.contains('━') && text.contains("/step") {
+            self.note(
+                "Keras 3's progress bar shows means of running means, so training looks a little worse there than in \
+                 History or CSVLogger",
+            );
         }
     }
 
@@ -390,6 +405,7 @@ impl Printed {
             return;
         }
         let line = self.evaluation(line);
+        let line = self.accuracy_alone(line);
         self.take(&line, text.raw, redrawn);
     }
 
@@ -409,16 +425,13 @@ impl Printed {
                 rows.push(self.row());
             }
             let measures = self.values.iter().any(|value| is_metric(&value.name));
-            if self.epoch.is_none() && self.step.is_none() && self.counted > 0.0 && measures {
-                self.note("no line names an epoch, so an epoch was counted each time a name was repeated");
-            }
             self.counted += 1.0;
             if measures && self.epoch.is_none() && self.step.is_none() {
                 self.blocks.end();
             }
         }
         self.values.clear();
-        (self.whole, self.news, self.had_bar, self.drawn) = (false, false, false, false);
+        (self.whole, self.news, self.had_bar, self.bar_has_all, self.drawn) = (false, false, false, false, false);
     }
 }
 

@@ -176,9 +176,9 @@ fn settings_are_no_validation_metric() {
     assert_eq!(curve.may_be_validation, None);
     assert_eq!(curve.unused, ["in the box loss_box"]);
     assert_eq!(curve.once, Vec::<String>::new());
-    let top: String = (1..6).map(|n| format!("Epoch {n}: loss 0.{n}\ntop 1 acc: 0.{n}\n")).collect();
+    let top: String = (1..6).map(|n| format!("Epoch {n}: loss 0.{n}\nodd words acc: 0.{n}\n")).collect();
     let curve = reading(&top).expect("it is a curve").curves.remove(0);
-    assert_eq!(curve.may_be_validation.as_deref(), Some("\"val_accuracy=top acc\""));
+    assert_eq!(curve.may_be_validation.as_deref(), Some("\"val_accuracy=odd words acc\""));
     let recall: String = (1..6).map(|n| format!("Epoch {n}: loss 0.{n}\nEpoch {n}: recall@20: 0.{n}\n")).collect();
     let curve = reading(&recall).expect("it is a curve").curves.remove(0);
     assert!(curve.may_be_validation.is_some_and(|choice| choice.contains("recall@20")));

@@ -159,7 +159,9 @@ pub fn read(bytes: &[u8], file: &str, choices: &[Choice], gather: &mut Gather) -
         }
         // Rows without an epoch (for example a separately logged learning rate) belong to the epoch before.
         last_epoch = table.number(record, table.epoch).filter(|epoch| epoch.is_finite()).or(last_epoch);
-        let step = table.number(record, table.step).filter(|step| step.is_finite()).or(Some(row as f64 + 1.0));
+        // A row that names its epoch and no step has only its order, and no step has half a number.
+        let order = row as f64 + if last_epoch.is_some() { 0.5 } else { 1.0 };
+        let step = table.number(record, table.step).filter(|step| step.is_finite()).or(Some(order));
         table.row(record, Place { epoch: last_epoch, step }, gather)?;
     }
     Ok(())

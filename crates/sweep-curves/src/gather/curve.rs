@@ -14,6 +14,8 @@ const ERRORS: [&str; 4] = ["mae", "mse", "rmse", "mape"];
 
 /// An accuracy without a set that has this many times fewer values than the loss is no training accuracy.
 const RARE: usize = 4;
+/// Number of values below which a name is that of single values beside a course.
+const FEWEST: usize = 3;
 /// Number of zeros at the end of a loss that had other values from which on its digits are too few.
 const ROUNDED: usize = 3;
 
@@ -35,9 +37,12 @@ fn find<'a>(target: Target, values: &'a Values, choices: &[Choice]) -> Found<'a>
     let courses = meant
         .into_iter()
         .filter(|(_, (name, points))| !is_once(points) || longest == 1 && !(is_metric && is_single(name, values)));
-    // Of names that are equally near, the one with more epochs.
+    // A few values are no course beside one. Of names that are equally near, the one with more epochs.
     let placed = |points: &Points| points.iter().filter(|(place, _)| place.epoch.is_some()).count();
-    courses.min_by_key(|(far, (_, points))| (*far, std::cmp::Reverse(placed(points)))).map(|(_, found)| found)
+    let is_rare = |points: &Points| points.len() < FEWEST && longest >= CURVE * FEWEST;
+    courses
+        .min_by_key(|(far, (_, points))| (is_rare(points), *far, std::cmp::Reverse(placed(points))))
+        .map(|(_, found)| found)
 }
 
 /// Builds one curve. Returns `None` if none of its names is a metric.

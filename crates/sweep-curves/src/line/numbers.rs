@@ -61,7 +61,11 @@ impl Parser<'_> {
         // `Loss in validation data 0.5`: no such number belongs to the name.
         let is_value = decimal && matches!(meaning(&name), Some((Target::Metric(_), _)));
         if !(self.separated && name.contains(char::is_alphabetic) || self.names_metric(&name) || is_value) {
-            // A number within a name: `on the 10000 test images`.
+            // A number within a name: `top 5 acc`, `on the 10000 test images`.
+            if !decimal && self.phrase.last().is_some_and(|word| word.eq_ignore_ascii_case("top")) {
+                self.phrase.push(if value == 1.0 { "1" } else { "5" });
+                return;
+            }
             if self.phrase.is_empty() || decimal {
                 self.line.progress |= percent_of_bar;
                 if decimal && (1..=LOOSE).contains(&self.phrase.len()) {
@@ -120,6 +124,10 @@ impl Parser<'_> {
         // `[Losses: x 0.3, y 0.2, total 0.5]`.
         if let Some(quantity) = self.quantity.filter(|_| name == "total") {
             name = format!("total {quantity}");
+        }
+        // A setting: `WITH_CENTER_LOSS=1`.
+        if name.contains('_') && name == name.to_uppercase() && meaning(&name).is_none() && value.fract() == 0.0 {
+            return;
         }
         // A place in a source file: `trainer.py:332`.
         if [".py", ".cpp", ".cc", ".c", ".rs"].iter().any(|end| name.ends_with(end)) {

@@ -5,7 +5,9 @@ use std::borrow::Cow;
 use super::{TRAINING, VALIDATION};
 
 /// Losses and accuracies of several words, the longest first.
-const ABBREVIATIONS: [(&[&str], &str); 12] = [
+const ABBREVIATIONS: [(&[&str], &str); 13] = [
+    // PaddleOCR's evaluations.
+    (&["cur", "metric"], "eval"),
     (&["correct", "percent"], "accuracy"),
     (&["percent", "correct"], "accuracy"),
     (&["correct", "rate"], "accuracy"),
@@ -110,6 +112,16 @@ pub fn split(name: &str) -> Vec<String> {
     }
     words.retain(|word| !word.is_empty());
     let mut words: Vec<String> = words.into_iter().flat_map(unglued).collect();
+    // `T.Loss`, `V. Acc`.
+    if let [set, quantity] = &mut words[..]
+        && ["loss", "acc", "accuracy"].contains(&quantity.as_str())
+    {
+        match set.as_str() {
+            "t" => *set = "train".to_owned(),
+            "v" => *set = "val".to_owned(),
+            _ => {}
+        }
+    }
     for (of, short) in ABBREVIATIONS {
         while let Some(at) = words.windows(of.len()).position(|part| part.iter().eq(of)) {
             words.splice(at..at + of.len(), [short.to_owned()]);

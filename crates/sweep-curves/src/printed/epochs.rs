@@ -24,6 +24,19 @@ impl Printed {
         self.note(why);
     }
 
+    /// Begins another training run at a line that names the epoch under way again, with other numbers.
+    pub(super) fn begins_again(&mut self, line: &Line, rows: &mut Vec<Row>) {
+        let value = |name: &str| self.values.iter().find(|value| value.name == name && value.final_value);
+        let mut known = line.pairs.iter().filter_map(|pair| Some((pair.value, value(&pair.name)?.sum))).peekable();
+        if known.peek().is_some() && known.any(|(now, before)| now != before) {
+            self.next_fit(
+                "an epoch comes again, so the training began again, and what follows is a curve of its own",
+                rows,
+            );
+            self.epoch = None;
+        }
+    }
+
     /// Leaves out what was measured before training: `Epoch: init`, and the lines up to the first epoch with a number.
     /// Returns whether the line is left out.
     pub(super) fn precedes_training(&mut self, text: &str, line: &Line, rows: &mut Vec<Row>) -> bool {
@@ -64,6 +77,11 @@ impl Printed {
             // `val epoch: 3` below `train epoch: 3`.
             Some(before) if number == before && line.heading.is_some() && line.heading != self.section => {
                 self.section = line.heading;
+                return true;
+            }
+            Some(before) if number == before && line.in_words => return true,
+            // A header below the progress bars of its epoch.
+            Some(before) if number == before && self.drawn && self.values.iter().all(|value| !value.final_value) => {
                 return true;
             }
             // A run that was resumed prints the same again. A remark on an earlier epoch does not.

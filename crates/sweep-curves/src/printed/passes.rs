@@ -1,12 +1,12 @@
 //! Reads a whole text, a second time where its end shows that it is not what it seemed to be.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 
 use super::labels::Labels;
 use super::trailing::Order;
 use crate::{Problem, special, table};
 
-use super::{Printed, Records, Row, is_metric, names, of_process};
+use super::{Line, Printed, Records, Row, Text, is_metric, names, of_process, record};
 
 /// The rows of a text, and how it was understood.
 pub struct Said {
@@ -49,6 +49,9 @@ pub fn read(text: &str) -> Said {
         notes.push("lines with the results of trials were left out".to_owned());
     }
     without_counted(&mut rows, &mut notes);
+    if is_any_counted(&rows) {
+        notes.push("no line names an epoch, so an epoch was counted each time a name was repeated".to_owned());
+    }
     let records = printed.records.take().unwrap_or_default();
     Said { rows, notes, problem, records }
 }
@@ -56,6 +59,15 @@ pub fn read(text: &str) -> Said {
 /// Whether a row names neither epoch nor step, so that it was only counted.
 fn is_counted(row: &Row) -> bool {
     row.place.epoch.is_none() && row.place.step.is_some_and(|step| step.fract() == 0.5)
+}
+
+/// Whether the rows of a curve were all counted.
+fn is_any_counted(rows: &[Row]) -> bool {
+    let named: HashSet<&str> = rows.iter().filter(|row| !is_counted(row)).map(|row| row.curve.as_str()).collect();
+    let counted = rows.iter().filter(|row| row.has_any() && !named.contains(row.curve.as_str()));
+    let mut counts: HashMap<&str, usize> = HashMap::new();
+    counted.for_each(|row| *counts.entry(&row.curve).or_default() += 1);
+    counts.values().any(|count| *count > 1)
 }
 
 /// Drops metrics above the lines that name steps, such as numbers in a script that a log begins with.
@@ -93,13 +105,50 @@ fn are_scores(rows: &[Row]) -> bool {
         return true;
     }
     // A score that goes on while a network is evaluated.
-    let is_bare = |name: &str| names::quantity(name) == Some("accuracy") && super::names_part(name).is_none();
+    let is_score = |name: &str| names::quantity(name) == Some("accuracy") || special::score(name).is_some();
+    let is_bare = |name: &str| is_score(name) && super::names_part(name).is_none();
     rows.len() > 1
         && rows.iter().all(is_counted)
         && (all(&|name| is_error(name) && !of_validation(name)) || all(&is_bare) && !has_loss())
 }
 
+/// Forms of lines whose part only shows when the whole text is known.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Forms {
+    /// They report on batches, although they do not say so.
+    batches: HashSet<u64>,
+    /// They report on single examples of an epoch that has a line of its own.
+    details: HashSet<u64>,
+    /// If they name an epoch again, the training began again.
+    restarts: HashSet<u64>,
+}
+
 impl Printed {
+    /// Takes steps for places, if there is one epoch.
+    pub(super) fn without_epoch(&self, line: &mut Line) {
+        let step = line.step.or(line.batch);
+        if self.by_steps && step.is_some() && !line.bar {
+            (line.epoch, line.step, line.progress, line.partial) = (None, step, false, false);
+        }
+    }
+
+    /// Looks at the form of a line. Returns whether the line is left out.
+    pub(super) fn of_form(&mut self, text: &Text, line: &mut Line, rows: &mut Vec<Row>) -> bool {
+        if self.forms == Forms::default() {
+            return false;
+        }
+        let form = record::form(&text.tokens);
+        if line.epoch.is_none() && self.forms.details.contains(&form) {
+            self.note("lines about parts of an epoch were left out where a line has the numbers of the whole epoch");
+            return true;
+        }
+        line.progress |= line.epoch.is_none() && self.forms.batches.contains(&form);
+        if line.epoch.is_some() && line.epoch == self.epoch && self.forms.restarts.contains(&form) {
+            self.begins_again(line, rows);
+        }
+        false
+    }
+
     /// The name of a curve.
     pub(super) fn curve(&self) -> String {
         match &self.part_of_log {
@@ -144,13 +193,23 @@ impl Printed {
             ));
             return Some(printed);
         }
+        if records.counts_rounds() && !self.by_rounds {
+            let mut printed = Printed { by_rounds: true, ..Printed::for_metric(&self.metric) };
+            printed.note("rounds were read as epochs; epochs of clients are parts of a round");
+            return Some(printed);
+        }
         if let Some(heading) = records.heading(self.counted).filter(|_| self.step.is_none()) {
             return Some(Printed { labels: Labels::below(heading), ..Printed::for_metric(&self.metric) });
         }
-        let batches = records.batches();
-        (records.evaluates_within || !batches.is_empty()).then(|| Printed {
+        if records.has_one_epoch() && !self.by_steps {
+            let mut printed = Printed { by_steps: true, ..Printed::for_metric(&self.metric) };
+            printed.note("the log has one epoch, so its steps are the points of the curve");
+            return Some(printed);
+        }
+        let forms = Forms { batches: records.batches(), details: records.details(), restarts: records.restarts() };
+        (records.evaluates_within || forms != Forms::default()).then(|| Printed {
             by_batch: records.evaluates_within,
-            batches,
+            forms,
             trailing,
             ..Printed::for_metric(&self.metric)
         })

@@ -5,6 +5,7 @@ use std::collections::{BTreeSet, HashMap, HashSet};
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use super::labels::Labels;
+use super::rounds::Rounds;
 use super::{Line, Target, is_metric, is_validation, names_part};
 use crate::line::{Pair, Text};
 use crate::scan::Token;
@@ -17,6 +18,13 @@ const MOST_VALUES: usize = 2_000_000;
 const MOST_EPOCHS: usize = 1_000_000;
 /// Lines an epoch from which on they are those of batches.
 const OFTEN: usize = 3;
+/// Lines about steps from which on they are a curve.
+const MANY: usize = 4;
+/// Epochs for each one that comes again, from which on this is rare.
+const RARELY: usize = 4;
+/// Words of lines that repeat a number of another line, or name a setting.
+const REMARKS: &str = "best improved improve improvement decreased increased reduced reducing saving saved save early stopping \
+    restoring patience from threshold target";
 /// Number of pieces that a form is made of. What follows is the same in lines that begin alike.
 const PIECES: usize = 60;
 /// Number of characters of a line that is quoted.
@@ -31,10 +39,16 @@ pub struct Form {
     pub lines: usize,
     /// Whether they report on a part of an epoch.
     pub is_progress: bool,
+    /// Whether all of them draw a bar beside numbers of the last batch, as tqdm does.
+    pub is_bar: bool,
     /// In how many epochs they stand, and the last of them by [`Records::turn`].
     turns: usize,
     turn: usize,
     names_epochs: bool,
+    /// How often a line names the epoch of the last line of this form, with other numbers.
+    again: usize,
+    /// The numbers of the last line.
+    last: Vec<f64>,
     /// Their metrics by name, with all values.
     pub values: Vec<(String, Vec<f64>)>,
 }
@@ -47,9 +61,12 @@ pub struct Records {
     pub epochs: BTreeSet<u64>,
     /// Whether batches of the same epoch have evaluations of their own.
     pub evaluates_within: bool,
+    /// Forms of lines with numbers beside words of a metric that were not understood: the first one, and how many there are.
+    pub unread: HashMap<u64, (String, usize)>,
     known: HashMap<u64, usize>,
     values: usize,
     labels: Labels,
+    rounds: Rounds,
     /// How often lines named another epoch than the line before, and the last one.
     turn: usize,
     epoch: Option<f64>,
@@ -64,6 +81,7 @@ impl Records {
     pub fn line(&mut self, text: &Text, line: &Line, redrawn: bool) {
         self.labels.line(text.raw, line.pairs.iter().map(|pair| pair.name.clone()).filter(|name| is_metric(name)));
         self.evaluation(line);
+        self.rounds.line(text.raw, line.epoch);
         if line.epoch.is_some() && line.epoch != self.epoch {
             (self.epoch, self.turn) = (line.epoch, self.turn + 1);
         }
@@ -74,27 +92,33 @@ impl Records {
         {
             self.epochs.insert(epoch.ceil().to_bits());
         }
+        let key = form(&text.tokens);
         if !measures {
+            if line.pairs.is_empty() && may_measure(&text.tokens) && self.unread.len() < MOST_FORMS {
+                self.unread.entry(key).or_insert_with(|| (quoted(text.raw), 0)).1 += 1;
+            }
             return;
         }
-        let key = form(&text.tokens);
         let at = match self.known.get(&key) {
             Some(at) => *at,
             None if self.forms.len() == MOST_FORMS => return,
             None => {
                 self.known.insert(key, self.forms.len());
-                let example = text.raw.trim().chars().take(QUOTED).collect();
-                self.forms.push(Form { example, ..Form::default() });
+                self.forms.push(Form { example: quoted(text.raw), ..Form::default() });
                 self.forms.len() - 1
             }
         };
         let form = &mut self.forms[at];
         form.lines += 1;
+        form.is_bar = text.raw.contains("%|") && (form.is_bar || form.lines == 1);
+        let now: Vec<f64> = measured.iter().map(|pair| pair.value).collect();
+        form.again += usize::from(form.lines > 1 && form.turn == self.turn && form.last != now);
+        form.last = now;
         form.turns += usize::from(form.lines == 1 || form.turn != self.turn);
         form.turn = self.turn;
         form.names_epochs |= line.epoch.is_some();
         let is_done = line.batch.is_some() && line.batch == line.of && !redrawn;
-        let is_part = line.progress || line.bar || line.partial || line.step.is_some() && line.epoch.is_some();
+        let is_part = line.progress || line.bar || line.partial || line.step.is_some() && self.epoch.is_some();
         form.is_progress |= redrawn || is_part && !is_done;
         for pair in measured {
             if self.values == MOST_VALUES {
@@ -113,9 +137,24 @@ impl Records {
         self.labels.several()
     }
 
+    /// Whether rounds take the place of epochs.
+    pub fn counts_rounds(&self) -> bool {
+        self.rounds.are_epochs()
+    }
+
     /// The setting below whose values the lines are different runs, if no line names an epoch.
     pub fn heading(&self, rows: f64) -> Option<String> {
         if self.epochs.is_empty() { self.labels.tells_apart(rows) } else { None }
+    }
+
+    /// Whether the text has a single epoch, without validation, and many steps within it.
+    pub fn has_one_epoch(&self) -> bool {
+        let of_validation = |name: &str| names_part(name).is_some_and(is_validation) && is_metric(name);
+        let is_of_steps =
+            |form: &Form| form.is_progress && form.lines >= MANY && form.values.iter().any(|(name, _)| is_metric(name));
+        self.epochs.len() == 1
+            && self.forms.iter().any(is_of_steps)
+            && !self.forms.iter().flat_map(|form| &form.values).any(|(name, _)| of_validation(name))
     }
 
     /// Forms of lines that stand several times in each of several epochs and give the training loss: those of batches.
@@ -129,6 +168,32 @@ impl Records {
                 && form.values.iter().any(|(name, _)| of_training(name))
         };
         self.known.iter().filter(|(_, at)| is_batch(&self.forms[**at])).map(|(key, _)| *key).collect()
+    }
+
+    /// Forms of lines that name their epoch, which nearly always comes once: if it comes again, the training began again.
+    pub fn restarts(&self) -> HashSet<u64> {
+        let is_restarted =
+            |form: &Form| form.names_epochs && !form.is_progress && form.again > 0 && form.turns > RARELY * form.again;
+        self.known.iter().filter(|(_, at)| is_restarted(&self.forms[**at])).map(|(key, _)| *key).collect()
+    }
+
+    /// Forms of lines that stand several times in each of several epochs, and whose metrics a line about the whole epoch
+    /// has, too: those of single examples.
+    pub fn details(&self) -> HashSet<u64> {
+        let metrics = |form: &Form| -> Vec<String> {
+            form.values.iter().map(|(name, _)| name.clone()).filter(|name| is_metric(name)).collect()
+        };
+        let is_whole = |form: &Form| form.names_epochs && !form.is_progress && form.lines > 1;
+        let whole: Vec<Vec<String>> = self.forms.iter().filter(|form| is_whole(form)).map(metrics).collect();
+        let is_detail = |form: &Form| {
+            let own = metrics(form);
+            form.turns > 1
+                && form.lines >= OFTEN * form.turns
+                && !form.names_epochs
+                && !own.is_empty()
+                && whole.iter().any(|whole| own.iter().all(|name| whole.contains(name)))
+        };
+        self.known.iter().filter(|(_, at)| is_detail(&self.forms[**at])).map(|(key, _)| *key).collect()
     }
 
     /// Looks for evaluations of the same epoch at different batches, in lines with both sets or below those of batches.
@@ -152,8 +217,22 @@ impl Records {
     /// Adds the lines of another part of the text.
     pub fn extend(&mut self, other: Records) {
         self.epochs.extend(other.epochs);
+        self.unread.extend(other.unread);
         self.forms.extend(other.forms);
     }
+}
+
+/// The beginning of a line.
+fn quoted(line: &str) -> String {
+    line.trim().chars().take(QUOTED).collect()
+}
+
+/// Whether a line has a number and a word that names a metric or a set, and is no remark on another line.
+fn may_measure(tokens: &[Token]) -> bool {
+    let has_number = tokens.iter().any(|token| matches!(token, Token::Number { decimal: true, unit: false, .. }));
+    let words = || tokens.iter().filter_map(|token| if let Token::Word(word) = token { Some(*word) } else { None });
+    let is_remark = |word: &str| REMARKS.split(' ').any(|known| known == word.to_ascii_lowercase());
+    has_number && words().any(|word| names::quantity(word).is_some()) && !words().any(is_remark)
 }
 
 /// What is left of the pieces of a line without its numbers.

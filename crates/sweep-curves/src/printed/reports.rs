@@ -1,6 +1,7 @@
 //! Lines about a network that has been trained so far, among those of training: reports on its classes, and its scores.
 
 use super::{Line, Printed, Value, is_metric, is_validation, names_part};
+use crate::names;
 use crate::special::score;
 
 impl Printed {
@@ -17,6 +18,27 @@ impl Printed {
         let is_row = counts && words.len() > 2 && words[words.len() - 2].parse::<f64>().is_ok();
         self.in_report &= words.is_empty() || is_row;
         self.in_report && is_row
+    }
+
+    /// Takes an accuracy without a set that stands alone below the losses of batches for that of the validation set: the
+    /// accuracy of training would stand beside its loss.
+    pub(super) fn accuracy_alone(&mut self, mut line: Line) -> Line {
+        let is_bare = |name: &str| names_part(name).is_none() && names::quantity(name) == Some("accuracy");
+        let is_whole = !line.progress && !line.bar && line.step.is_none();
+        let has_batches = |value: &Value| value.count > 1.0 && names::quantity(&value.name) == Some("loss");
+        let is_known = |name: &str| self.values.iter().any(|value| value.name == name);
+        let mut metrics = line.pairs.iter().filter(|pair| is_metric(&pair.name)).peekable();
+        let is_alone = metrics.peek().is_some() && metrics.all(|pair| is_bare(&pair.name) && !is_known(&pair.name));
+        if is_whole && is_alone && self.values.iter().any(has_batches) {
+            for pair in line.pairs.iter_mut().filter(|pair| is_metric(&pair.name)) {
+                self.note(&format!(
+                    "{} stands alone below the losses of batches, and was read as validation",
+                    pair.name
+                ));
+                pair.name = format!("val {}", pair.name);
+            }
+        }
+        line
     }
 
     /// Takes a line without a set for the validation set, if it has a score that the lines of training do not have, and

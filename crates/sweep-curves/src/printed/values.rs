@@ -22,8 +22,8 @@ impl Printed {
         let bar = line.bar || line.total.is_some();
         let is_done = line.bar && line.batch.is_some() && line.batch == line.of;
         self.had_bar |= (line.total.is_some() || is_done) && !line.partial && !redrawn && !text.contains("ETA");
+        let drawn_again = redrawn || line.partial || bar && text.contains('%') && !text.contains("100%");
         if !line.pairs.is_empty() {
-            let drawn_again = redrawn || line.partial || bar && text.contains('%') && !text.contains("100%");
             self.settled = !drawn_again;
         }
         self.whole |= !line.pairs.is_empty() && !line.partial;
@@ -40,10 +40,15 @@ impl Printed {
             let of_line = |value: &Value| self.of_line.contains(&value.name) && value.final_value;
             self.values.iter().any(|value| of_line(value) && (value.name == name || same_name(&value.name, name)))
         };
+        // Keras' bar has all values of its epoch.
+        self.bar_has_all |= bar && !drawn_again && has_both_sets(line);
+        let is_in_bar = |name: &str| {
+            self.bar_has_all && self.values.iter().any(|value| !value.final_value && same_name(&value.name, name))
+        };
         let is_batch = line.progress || line.step.is_some() || bar;
         if line.epoch.is_none()
             && !is_batch
-            && line.pairs.iter().any(|pair| is_metric(&pair.name) && is_known(&pair.name))
+            && line.pairs.iter().any(|pair| is_metric(&pair.name) && (is_known(&pair.name) || is_in_bar(&pair.name)))
         {
             self.note(
                 "numbers that were repeated after the line of their epoch were left out, together with the \
@@ -117,4 +122,11 @@ impl Printed {
         let values = values.map(|value| (value.name.clone(), value.sum / value.count)).collect();
         Row { curve: self.curve(), place: Place { epoch: self.epoch, step }, values }
     }
+}
+
+/// Whether a line has metrics of training and of validation.
+fn has_both_sets(line: &Line) -> bool {
+    let of_validation = |name: &str| names_part(name).is_some_and(is_validation);
+    let metrics = || line.pairs.iter().map(|pair| pair.name.as_str()).filter(|name| is_metric(name));
+    metrics().any(of_validation) && !metrics().all(of_validation)
 }

@@ -1,0 +1,116 @@
+//! What a line is besides its metrics: a header, a remark, or a part of a progress bar.
+
+use super::{EPOCH, Line, Pair};
+use crate::names::{self, is_part, meaning};
+use crate::scan::Token;
+
+/// Words of remarks on what was done, or on the best values so far.
+const REMARKS: [&str; 14] = [
+    "best",
+    "saved",
+    "saving",
+    "save",
+    "improved",
+    "improving",
+    "checkpoint",
+    "model",
+    "loaded",
+    "loading",
+    "resume",
+    "resuming",
+    "at",
+    "from",
+];
+/// Words about an epoch that is over.
+const ENDED: [&str; 9] = ["finish", "finished", "end", "ended", "done", "complete", "completed", "leave", "after"];
+
+/// Whether a line says nothing but its epoch in a few words, and the set that it announces: `Epoch 1 Validation metrics:`,
+/// `Meta epoch 3...`.
+pub(super) fn only_epoch(line: &Line, tokens: &[Token]) -> Option<Option<&'static str>> {
+    const LONGEST: usize = 2;
+    let is_number = |token: &Token| matches!(token, Token::Number { .. } | Token::Fraction(..));
+    let is_epoch = |word: &str| EPOCH.contains(&word.to_ascii_lowercase().as_str());
+    let words_of = |tokens: &[Token<'_>]| -> Vec<String> {
+        let words = tokens.iter().filter_map(|token| match token {
+            Token::Word(word) if !is_epoch(word) => Some((*word).to_owned()),
+            _ => None,
+        });
+        words.collect()
+    };
+    let at = tokens.iter().position(is_number)?;
+    let is_place = line.epoch.is_some() && line.pairs.is_empty() && line.step.is_none() && !line.bar;
+    if !is_place || line.is_round || tokens[at + 1..].iter().any(is_number) {
+        return None;
+    }
+    let (before, after) = (words_of(&tokens[..at]), words_of(&tokens[at + 1..]));
+    let part = is_part(&[before.clone(), after.clone()].concat().join(" "));
+    let is_remark = |word: &String| {
+        let word = word.to_ascii_lowercase();
+        REMARKS.contains(&word.as_str()) || ENDED.contains(&word.as_str())
+    };
+    let is_short = before.len() <= LONGEST && after.is_empty() && !before.iter().any(is_remark);
+    (part.is_some() || is_short).then_some(part)
+}
+
+/// The number of steps of a progress bar, which is at either end of the line: `10/10 [===]`, `step 10/10 [===]`, `[===>] …
+/// 10/10`.
+pub(super) fn total(tokens: &[Token], bar: bool) -> Option<f64> {
+    let mut solid = tokens.iter().filter(|token| **token != Token::Mark('\t'));
+    let fraction = |token: Option<&Token>| match token {
+        Some(Token::Fraction(_, total)) => Some(*total),
+        _ => None,
+    };
+    match solid.next() {
+        first @ Some(Token::Fraction(..)) => fraction(first),
+        Some(Token::Word("step")) if bar => fraction(solid.next()),
+        Some(Token::Mark('[')) if bar => fraction(solid.next_back()),
+        _ => None,
+    }
+}
+
+/// Tells numbers apart that stand under the same name in a line: `Train Loss (dropout): 0.5, Train Loss (no dropout): 0.1`.
+pub(super) fn number_again(pairs: &mut [Pair]) {
+    for at in 1..pairs.len() {
+        let (before, rest) = pairs.split_at_mut(at);
+        let count = before.iter().filter(|pair| pair.name == rest[0].name && pair.value != rest[0].value).count();
+        if count > 0 && meaning(&rest[0].name).is_some() {
+            rest[0].name = format!("{} {}", rest[0].name, count + 1);
+        }
+    }
+}
+
+/// Whether a line begins with words about the best values so far.
+pub(super) fn is_remark(tokens: &[Token]) -> bool {
+    let before = tokens.iter().take_while(|token| !matches!(token, Token::Number { .. } | Token::Fraction(..)));
+    let mut words = before.filter_map(|token| if let Token::Word(word) = token { Some(*word) } else { None });
+    words.any(|word| REMARKS.contains(&word.to_ascii_lowercase().as_str()))
+}
+
+/// Whether a name only says that the number before has a mean: `epoch mean`, `avg`.
+pub(super) fn is_mean(name: &str) -> bool {
+    const MEANS: [&str; 5] = ["mean", "avg", "average", "running", "smoothed"];
+    let words = names::words(name);
+    let is_known = |word: &String| MEANS.contains(&word.as_str()) || word == "epoch" || word == "so" || word == "far";
+    !words.is_empty() && words.iter().all(is_known) && words.iter().any(|word| MEANS.contains(&word.as_str()))
+}
+
+/// Whether one decimal number follows, and not a list.
+pub(super) fn is_one_value(rest: &[Token]) -> bool {
+    let is_decimal = |token: Option<&Token>| matches!(token, Some(Token::Number { decimal: true, .. }));
+    is_decimal(rest.first()) && !(rest.get(1) == Some(&Token::Mark(',')) && is_decimal(rest.get(2)))
+}
+
+/// Whether a word is the unit of the number before it.
+pub(super) fn is_time_unit(word: &str, before: &Token) -> bool {
+    matches!(before, Token::Number { .. })
+        && ["s", "sec", "secs", "seconds", "ms", "min", "mins", "minutes"].contains(&word.to_ascii_lowercase().as_str())
+}
+
+/// Whether a progress bar is incomplete: `128/44100 [>....]`, or with an estimate of the remaining time.
+pub(super) fn is_partial(text: &str) -> bool {
+    let counts = text.split_whitespace().next().and_then(|first| first.split_once('/'));
+    let counts = counts.filter(|_| !text.contains(" * "));
+    let counts = counts.and_then(|(done, of)| Some((done.parse::<u64>().ok()?, of.parse::<u64>().ok()?)));
+    // What was drawn before may still stand behind the last values.
+    counts.map_or_else(|| text.contains("ETA:"), |(done, of)| done < of)
+}
