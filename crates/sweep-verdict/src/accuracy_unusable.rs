@@ -36,10 +36,7 @@ pub fn contradiction(loss: &Series, accuracy: &Series) -> Option<Contradiction> 
     let later = &accuracy.values[1..];
     let range =
         later.iter().copied().fold(f64::NEG_INFINITY, f64::max) - later.iter().copied().fold(f64::INFINITY, f64::min);
-    // Of the examples, at most loss / ln 2 can have less than half the probability on their class; all others count as
-    // correct.
-    let least = 1.0 - to / std::f64::consts::LN_2;
-    let impossible = most + FAR < least;
+    let impossible = is_impossible(to, most);
     let near_zero = most < NEAR_ZERO && (impossible || from > LARGE);
     let constant = range < CONSTANT && impossible;
     (from > to && from - to >= FELL * from.abs() && (near_zero || constant)).then_some(Contradiction {
@@ -47,6 +44,12 @@ pub fn contradiction(loss: &Series, accuracy: &Series) -> Option<Contradiction> 
         from,
         to,
     })
+}
+
+/// Returns whether an accuracy is too low for a cross-entropy. Of the examples, at most loss / ln 2 can have less than half the
+/// probability on their class; all others count as correct.
+pub fn is_impossible(loss: f64, accuracy: f64) -> bool {
+    accuracy + FAR < 1.0 - loss / std::f64::consts::LN_2
 }
 
 /// Returns the note that accuracy was not used.

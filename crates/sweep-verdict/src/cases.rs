@@ -1146,8 +1146,161 @@ fn little_known() -> Vec<Case> {
     ]
 }
 
+/// Curves on the border of two findings, and findings that would contradict another.
+fn borders() -> Vec<Case> {
+    let restarted = |t: f64| if t < 44.0 { 0.15 + 0.2 * (-t / 8.0).exp() } else { 0.16 + 0.11 * (44.0 - t).exp() };
+    let exploded = |t: f64| if t < 50.0 { 0.8 + 27.0 * (-t).exp() + 0.02 * chance(t, 1.0) } else { 160.0 };
+    vec![
+        case(
+            "an accuracy at chance with the noise of seventy examples, without validation",
+            of(Task::Unknown),
+            course(300, |t| [Some(1.75 + 0.15 * chance(t, 1.0)), Some(0.22 + 0.05 * chance(t, 2.0)), NO, NO]),
+            &[Stuck],
+            &[GoodFit, Plateau, StillImproving],
+        ),
+        case(
+            "an accuracy that rises slowly from chance",
+            of(Task::Unknown),
+            course(40, |t| [Some(2.2 - 0.0025 * t), Some(0.12 + 0.0016 * t), NO, NO]),
+            &[Unvalidated],
+            &[Stuck],
+        ),
+        case(
+            "a loss at ln 2, and an accuracy of many answers",
+            of(Task::Unknown),
+            course(28, |t| [Some(0.6932 + 0.03 * (-t).exp()), Some(0.025 + 0.005 * chance(t, 3.0)), Some(0.6932), NO]),
+            &[Stuck],
+            &[GoodFit, Underfit, Plateau],
+        ),
+        case(
+            "losses that are printed as 0",
+            of(Task::Unknown),
+            course(30, |t| {
+                [Some(if t < 7.0 { 0.004 / t } else { 0.0 }), NO, Some(if t < 9.0 { 10.0 / t } else { 0.0 }), NO]
+            }),
+            &[NoProblem],
+            &[GoodFit, Stuck, Overfit],
+        ),
+        case(
+            "a validation loss that is flat from its first epoch",
+            of(Task::Tabular),
+            course(30, |t| [Some(1.0 + 0.17 / t), NO, Some(0.347 + 0.003 * chance(t, 4.0)), NO]),
+            &[Plateau],
+            &[GoodFit, Overfit, StillImproving],
+        ),
+        case(
+            "one validation accuracy in every epoch beside perfect training",
+            of(Task::Unknown),
+            course(6, |t| [Some(0.3 / t.powi(2)), Some(0.998 - 0.1 / t.powi(3)), Some(4.0 + t), Some(0.5691)]),
+            &[ValidationAtChance],
+            &[GoodFit, Overfit, Underfit],
+        ),
+        case(
+            "a validation that never moves, although training does",
+            of(Task::Unknown),
+            course(13, |t| [Some(1.2 - 0.04 * t), Some(0.40 + 0.02 * t), Some(1.0986), Some(0.3684)]),
+            &[ValidationAtChance],
+            &[GoodFit, Overfit, Plateau],
+        ),
+        case(
+            "a frozen network, with one training accuracy in every epoch",
+            of(Task::Images),
+            course(50, |t| {
+                [Some(4.087 + 0.04 / t), Some(0.0474), Some(3.937 + 0.01 / t), Some(0.2 + 0.003 * chance(t, 9.0))]
+            }),
+            &[Stuck],
+            &[GoodFit, Underfit, Plateau],
+        ),
+        case(
+            "a regression whose validation accuracy is 0",
+            of(Task::Unknown),
+            course(30, |t| [Some(0.02 + 0.001 * chance(t, 1.0)), Some(0.0056), Some(0.008), Some(0.0)]),
+            &[Underfit, Plateau, GoodFit, NoProblem],
+            &[Overfit],
+        ),
+        case(
+            "a term that is added to the training loss in the fifth epoch",
+            of(Task::Audio),
+            course(20, |t| {
+                let train = if t < 5.0 { 0.12 / t } else { 0.70 };
+                [Some(train), NO, Some(0.03 / t), Some(0.995 - 0.04 / t)]
+            }),
+            &[GoodFit, Plateau],
+            &[Diverged, Worsening, Overfit],
+        ),
+        case(
+            "training and validation that explode in the last epoch",
+            of(Task::Text),
+            course(50, |t| [Some(1000.0 * exploded(t)), NO, Some(exploded(t)), NO]),
+            &[Worsening],
+            &[GoodFit, Overfit, Plateau],
+        ),
+        case(
+            "a restart of the learning rate, from which validation comes back",
+            of(Task::Unknown),
+            course(50, |t| [Some(2.0 * restarted(t)), NO, Some(restarted(t)), NO]),
+            &[GoodFit, Plateau],
+            &[Overfit, Declining, Worsening],
+        ),
+        case(
+            "five tiny losses up and down",
+            of(Task::Images),
+            losses(&[0.11, 0.17, 0.13, 0.17, 0.09], &[0.0013, 0.0042, 0.0013, 0.0023, 0.0031]),
+            &[TooShort],
+            &[Overfit, Worsening],
+        ),
+        case(
+            "a gap that is as large as the swings of validation",
+            of(Task::Images),
+            course(16, |t| {
+                let swing = if t % 3.0 < 1.0 { 0.16 } else { 0.01 };
+                [
+                    Some(0.05 + 0.9 / t),
+                    Some(0.99 - 0.3 / t),
+                    NO,
+                    Some(0.98 - 0.3 / t - swing * (1.0 + chance(t, 5.0)) / 2.0),
+                ]
+            }),
+            &[Unstable, GoodFit],
+            &[Overfit],
+        ),
+        case(
+            "small swings of training beside severe overfitting",
+            of(Task::Unknown),
+            course(60, |t| {
+                [
+                    Some(0.68 + 0.1 * chance(t, 6.0) + 3.0 * (-t / 4.0).exp()),
+                    Some(0.999),
+                    NO,
+                    Some(0.78 + 0.004 * chance(t, 8.0)),
+                ]
+            }),
+            &[Overfit],
+            &[Unstable],
+        ),
+        case(
+            "a validation loss that ends a fifth above its best, in noise",
+            of(Task::Unknown),
+            course(30, |t| {
+                let val = 0.32 + 0.9 * (-t / 4.0).exp() + 0.004 * (t - 14.0).max(0.0) + 0.025 * chance(t, 7.0);
+                [Some(0.1 + 1.2 * (-t / 7.0).exp()), NO, Some(val), Some(0.9 - 0.4 / t)]
+            }),
+            &[Overfit],
+            &[GoodFit],
+        ),
+        case(
+            "a regression whose accuracy rises a little",
+            of(Task::Audio),
+            course(30, |t| [Some(0.05 + 0.05 / t), Some(0.17 - 0.08 / t), NO, NO]),
+            &[Unvalidated],
+            &[Underfit, Stuck],
+        ),
+    ]
+}
+
 fn all() -> Vec<Case> {
     [
+        borders(),
         little_known(),
         stepped(),
         seen_in_logs(),

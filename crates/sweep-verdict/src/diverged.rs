@@ -46,7 +46,8 @@ pub fn find(view: &View) -> Option<Finding> {
     let guess = view.context.classes.filter(|classes| *classes > 1).map(|classes| f64::from(classes).ln());
     let guesses = guess.is_some_and(|guess| best < GUESSING[0] * guess && end > GUESSING[1] * guess);
     let exploded = best <= LEARNED * start && end >= EXPLOSION * best && end >= BACK_TO_START * start;
-    if best <= 0.0 || !(exploded || guesses) || end - best < 6.0 * loss.noise {
+    // If validation does not follow, a term was added to the training loss.
+    if best <= 0.0 || !(exploded || guesses) || end - best < 6.0 * loss.noise || view.validation_holds() {
         return None;
     }
     let at = loss.epochs[loss.best()];

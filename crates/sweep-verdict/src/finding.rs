@@ -88,6 +88,11 @@ pub enum Learning {
 }
 
 impl Name {
+    /// Returns whether the finding describes the course of a curve, and no cause of a poor fit.
+    pub(super) fn is_course(self) -> bool {
+        matches!(self, Name::StillImproving | Name::Unstable | Name::Plateau)
+    }
+
     /// Returns what the finding says about whether the network can learn the training data.
     pub fn learning(self) -> Learning {
         match self {
@@ -148,6 +153,13 @@ impl Severity {
             _ if value >= clear => Severity::Clear,
             _ => Severity::Mild,
         }
+    }
+}
+
+impl Severity {
+    /// Returns the next lower severity, at least mild.
+    pub(super) fn milder(self) -> Severity {
+        if self == Severity::Severe { Severity::Clear } else { self.min(Severity::Mild) }
     }
 }
 

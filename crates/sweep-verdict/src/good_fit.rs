@@ -4,7 +4,8 @@
 use super::finding::Unit;
 use super::finding::number;
 use super::series::Series;
-use super::view::View;
+use super::turn::Turn;
+use super::view::{View, unit};
 use super::{Advice, Finding, Name, Severity};
 
 /// A gap between the accuracies below this is not worth a number.
@@ -26,12 +27,18 @@ const LEAST_VALUES: usize = 5;
 const SETTLED: (f64, usize, f64) = (0.01, 8, 0.1);
 /// An accuracy that gains this much shows that something was learned.
 const LEARNED: f64 = 0.03;
+/// An accuracy from which on nothing is wrong with a loss that does not move.
+const HIGH: f64 = 0.9;
+/// Accuracy from which on a loss that moves means little.
+const RIGHT: f64 = 0.95;
 /// A validation loss that ends this many times as high as its best is no good fit, whatever its noise.
 const ABOVE_BEST: f64 = 1.15;
+/// Noise as a share of the best from which on such a loss only swings.
+const NOISY: f64 = 0.10;
 
 /// Returns what speaks against a good fit, although no rule found a problem.
 pub fn objection(view: &View) -> Option<Finding> {
-    unmoved(view).or_else(|| above_best(view)).or_else(|| poor(view))
+    unmoved(view).or_else(|| validation_unmoved(view)).or_else(|| above_best(view)).or_else(|| poor(view))
 }
 
 /// No loss moves, and no accuracy does.
@@ -44,8 +51,6 @@ fn unmoved(view: &View) -> Option<Finding> {
             && loss.best_level() > left * loss.values[0]
     };
     let still = |loss: &Series| loss.values[0] - loss.best_level() < HARDLY * loss.values[0].abs() || settled(loss);
-    let moves =
-        |accuracy: &Series| accuracy.best_level() - accuracy.values[0] >= LEARNED || accuracy.end() > 1.0 - LEARNED;
     let loss = losses().next().filter(|loss| loss.len() >= LEAST_VALUES)?;
     if !losses().all(still) || view.train_accuracy.iter().chain(&view.val_accuracy).any(moves) {
         return None;
@@ -63,6 +68,33 @@ fn unmoved(view: &View) -> Option<Finding> {
     )
 }
 
+/// Validation loss never moves, although training does, and no accuracy shows that all is well.
+fn validation_unmoved(view: &View) -> Option<Finding> {
+    let val = view.val_loss.as_ref().filter(|val| val.len() >= LEAST_VALUES && val.values[0] > 0.0)?;
+    let (first, best) = (val.values[0], val.best_level());
+    let accuracies = || view.train_accuracy.iter().chain(&view.val_accuracy);
+    if first - best >= HARDLY * first || accuracies().any(|accuracy| moves(accuracy) || accuracy.end() >= HIGH) {
+        return None;
+    }
+    let headline = format!(
+        "Validation loss hardly moves: it was {} in the first epoch, and {} at best. Either all that generalizes was learned \
+         in the first epoch, or nothing was.",
+        Unit::Loss.text(first),
+        Unit::Loss.text(best)
+    );
+    Some(
+        Finding::new(Name::Plateau, Severity::Mild, headline)
+            .evidence("first validation loss", Unit::Loss, first)
+            .evidence("lowest validation loss", Unit::Loss, best)
+            .advice([Advice::CheckData, Advice::CheckTask, Advice::DefaultAdam]),
+    )
+}
+
+/// Whether an accuracy rises, or is nearly perfect.
+fn moves(accuracy: &Series) -> bool {
+    accuracy.best_level() - accuracy.values[0] >= LEARNED || accuracy.end() > 1.0 - LEARNED
+}
+
 /// Training ends poor, but not so flat that `underfit` is sure.
 fn poor(view: &View) -> Option<Finding> {
     let poor = view.poor_training(view.last)?;
@@ -77,10 +109,19 @@ fn poor(view: &View) -> Option<Finding> {
 
 /// Validation ends far above its best, within noise or not.
 fn above_best(view: &View) -> Option<Finding> {
-    let val = view.val_loss.as_ref().filter(|val| val.len() >= LEAST_VALUES && view.val_accuracy.is_none())?;
+    let is_right = |val: &Series| val.end() >= RIGHT;
+    let val = view.val_loss.as_ref().filter(|val| val.len() >= LEAST_VALUES)?;
+    if view.val_accuracy.as_ref().is_some_and(is_right) {
+        return None;
+    }
     let (best, end) = (val.best_level(), val.end());
     if best <= 0.0 || end < ABOVE_BEST * best {
         return None;
+    }
+    if let Some(turn) = Turn::unproven(view).filter(|turn| val.noise < NOISY * best && turn.is_overfitting()) {
+        let headline = format!("{} Noise may explain a part of that.", turn.sentence());
+        let finding = turn.evidence(Finding::new(Name::Overfit, Severity::Mild, headline));
+        return Some(finding.starting_after(Some(turn.onset)).advice([Advice::StopEarly, Advice::MoreRegularization]));
     }
     let headline = format!(
         "Validation loss ends at {}, and was {} at best (epoch {}). It is too noisy to tell whether it gets worse.",
@@ -111,6 +152,12 @@ fn fits_alike(view: &View) -> bool {
 
 /// Returns the finding that is used if there are only notes.
 pub fn finding(view: &View) -> Finding {
+    let losses = || view.train_loss.iter().chain(&view.val_loss);
+    if view.watched().is_none_or(|watched| unit(watched) == Unit::Loss) && losses().any(|loss| loss.end() == 0.0) {
+        let headline = "No problem was found so far, but the fit is not known: a loss ends at 0, so it was rounded to nothing. \
+                        Print more digits, or another metric.";
+        return Finding::new(Name::NoProblem, Severity::Note, headline);
+    }
     let both = view.train_accuracy.as_ref().zip(view.val_accuracy.as_ref());
     let losses = view.train_loss.as_ref().zip(view.val_loss.as_ref());
     let close = match (both, losses) {

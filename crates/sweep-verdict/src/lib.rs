@@ -48,6 +48,8 @@ pub use low_ceiling::OTHERS_REACH_MORE;
 pub use stop::overfits;
 pub use task::Task;
 
+use std::cmp::Reverse;
+
 use series::Series;
 #[cfg(test)]
 use sweep_core::trial::Goal;
@@ -68,8 +70,8 @@ const RULES: &[Rule] = &[
     over_regularized::find,
     overfit::find,
     declining::find,
-    unstable::find,
     still_improving::find,
+    unstable::find,
     plateau::find,
 ];
 
@@ -103,14 +105,14 @@ fn found(view: &View) -> Vec<Finding> {
     if let Some(finding) = FIRST.iter().find_map(|rule| rule(view)) {
         return vec![finding];
     }
-    if let Some(mut short) = too_short::find(view) {
+    if let Some(short) = too_short::find(view) {
         // With few epochs, only findings that are clear are reported, and losses alone are far apart by chance.
         let is_told = |finding: &Finding| finding.onset().is_some() || view.accuracy_gap().is_some();
         let overfit = overfit::find(view).filter(|finding| finding.severity >= Severity::Clear && is_told(finding));
-        if overfit.is_some() {
-            short.advice.clear();
-        }
-        return [Some(short), unvalidated::find(view), overfit].into_iter().flatten().collect();
+        return match overfit {
+            Some(overfit) => vec![overfit],
+            None => [Some(short), unvalidated::find(view)].into_iter().flatten().collect(),
+        };
     }
     let mut findings: Vec<Finding> = RULES.iter().filter_map(|rule| rule(view)).collect();
     if findings.iter().all(|finding| finding.severity == Severity::Note || finding.name == Name::Unstable)
@@ -120,7 +122,15 @@ fn found(view: &View) -> Vec<Finding> {
         findings.push(unfinished);
     }
     if findings.iter().all(|finding| finding.severity == Severity::Note) {
-        findings.insert(0, good_fit::objection(view).unwrap_or_else(|| good_fit::finding(view)));
+        let first = good_fit::objection(view).unwrap_or_else(|| good_fit::finding(view));
+        findings.retain(|finding| finding.name != first.name);
+        findings.insert(0, first);
     }
+    // Beside a worse problem, swings are a detail.
+    let cause = findings.iter().filter(|finding| !finding.name.is_course()).map(|finding| finding.severity).max();
+    findings.retain(|finding| finding.name != Name::Unstable || Some(finding.severity) >= cause);
+    // What describes only the course of a curve comes after causes, and the worst of it first.
+    let place = |finding: &Finding| (Reverse(finding.severity), finding.name == Name::Unstable);
+    findings.sort_by_key(|finding| finding.name.is_course().then(|| place(finding)));
     findings
 }

@@ -17,7 +17,7 @@ const SEVERE_BEHIND: f64 = 0.3;
 /// If the gap between training and validation is below this, regularization is what holds training back.
 const HELD: f64 = 0.05;
 /// If the gap at the end is this large, overfitting is the limit, however poor training is.
-const FAR_APART: f64 = 0.3;
+const FAR_APART: f64 = 0.2;
 /// Number of epochs after the best one during which that best one counts as recent.
 const FRESH: u32 = 8;
 /// Training accuracy gained in the last third of the epochs, from which on training has not finished.
@@ -29,11 +29,14 @@ const AS_GOOD: f64 = 0.02;
 /// Judges by training at the epoch with the best validation, and by other trials.
 pub fn find(view: &View) -> Option<Finding> {
     let watched = view.watched()?;
-    // Only a clear improvement rules out a low ceiling. One or two more percentage points would not lift it.
-    if still_improving::find(view).is_some_and(|finding| finding.severity >= Severity::Clear) {
+    let peak = view.best_epoch()?;
+    // Only a clear improvement rules out a low ceiling, unless training goes on, too. One or two more percentage points would
+    // not lift it.
+    let improves = still_improving::find(view).or_else(|| still_improving::unfinished(view));
+    let improves = improves.map(|finding| finding.severity);
+    if improves >= Some(Severity::Clear) || improves.is_some() && rising(view, peak).is_some() {
         return None;
     }
-    let peak = view.best_epoch()?;
     let ceiling = watched.best_level();
     let others = view.context.others.and_then(|others| others.val_accuracy);
     let behind_by = view.val_accuracy.as_ref().zip(others).map(|(_, others)| others - ceiling);

@@ -19,7 +19,9 @@ const NO_LOSS_GAP: f64 = 0.02;
 const HELD_DOWN: (f64, u32) = (0.4, 20);
 /// Minimum deficit of the accuracy during training against validation. Half an epoch of progress and mild dropout
 /// explain a smaller one.
-const BEHIND_WHILE_TRAINING: f64 = 0.03;
+const BEHIND_WHILE_TRAINING: f64 = 0.05;
+/// Deficits from which on the finding is clear, and severe.
+const BEHIND_SCALE: [f64; 2] = [0.10, 0.30];
 /// Share of the validation accuracy below which the training accuracy counts something else: no dropout explains that.
 const NOT_THE_SAME: f64 = 0.5;
 /// Training accuracy from which on there is nothing left to gain.
@@ -41,6 +43,7 @@ pub fn find(view: &View) -> Option<Finding> {
         || train.end().max(val.end()) >= NO_ROOM
         || waits
         || train.end() < NOT_THE_SAME * val.end()
+        || val.is_constant()
     {
         return None;
     }
@@ -56,7 +59,10 @@ pub fn find(view: &View) -> Option<Finding> {
         (None, None, None) if view.mode == Mode::WhileTraining => "Dropout or augmentation may be too strong".into(),
         (None, None, _) => return None,
     };
-    let severity = Severity::scale(1.0 - train.end().max(val.end()), [0.2, 0.6]);
+    let severity = match view.mode {
+        Mode::Evaluated => Severity::scale(1.0 - train.end().max(val.end()), [0.2, 0.6]),
+        Mode::WhileTraining => Severity::scale(-gap, BEHIND_SCALE),
+    };
     let headline = format!(
         "{cause}: training accuracy ({}) is hardly better than validation accuracy ({}), although neither is high, so \
          the network could learn more.",

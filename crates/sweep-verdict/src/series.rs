@@ -5,13 +5,15 @@ use sweep_core::trial::Goal;
 /// Minimum number of values needed to measure their noise.
 const NOISE_FROM: usize = 7;
 /// Noise is measured over the later half of the values, or over this many if that is more.
-const NOISE_OVER: usize = 14;
+const NOISE_OVER: usize = 8;
 /// Curves of at least this many values, with at most this share of steps back, are measured over their later half only.
 const LEAST_HALVED: usize = 9;
 const SMOOTH: f64 = 0.15;
 /// Noise assumed for fewer values, as a share of the value. Validation losses of published curves move by 1% to 3% from
 /// epoch to epoch.
 const ASSUMED_NOISE: f64 = 0.03;
+/// The noise assumed for an accuracy is that of a validation set of so many examples.
+const ASSUMED_EXAMPLES: f64 = 1000.0;
 /// Minimum noise, as a share of the value, because logs are rounded to four digits.
 const LEAST_NOISE: f64 = 5e-4;
 /// Ratio of the standard deviation of a normal distribution to its median absolute deviation (Hampel 1974).
@@ -20,6 +22,8 @@ const MAD_TO_SIGMA: f64 = 1.4826;
 const MEDIAN_ERROR: f64 = 1.2533;
 /// Values above this count as infinite, because their sums would be infinite.
 pub const LARGEST: f64 = 1e30;
+/// Maximum difference of accuracies that are the same.
+const CONSTANT: f64 = 5e-5;
 /// Levels closer to the best than this many standard deviations of a single value may be as good.
 const BEST_SIGMAS: f64 = 3.0;
 /// Maximum number of points in a trend, which examines all pairs.
@@ -87,6 +91,13 @@ impl Series {
     /// Returns the largest of the values.
     pub fn most(&self) -> f64 {
         self.values.iter().copied().fold(f64::NEG_INFINITY, f64::max)
+    }
+
+    /// Returns whether all values are the same, except for the last digit of a log. A network that gives one answer to every
+    /// input has such an accuracy.
+    pub fn is_constant(&self) -> bool {
+        let close = |value: &f64| (value - self.values[0]).abs() <= CONSTANT;
+        self.len() > 1 && self.values.iter().all(close)
     }
 
     /// Returns the share of steps, in the later half of the curve, in which the metric got worse.
@@ -180,7 +191,10 @@ impl Series {
     fn measure_noise(&self) -> f64 {
         let Some(last) = self.values.last() else { return 0.0 };
         if self.len() < NOISE_FROM {
-            return ASSUMED_NOISE * last.abs();
+            return match self.goal {
+                Goal::Maximize if (0.0..=1.0).contains(last) => (last * (1.0 - last) / ASSUMED_EXAMPLES).sqrt(),
+                _ => ASSUMED_NOISE * last.abs(),
+            };
         }
         // The bends at the start of a short curve that hardly ever steps back are no noise.
         let over = if self.len() >= LEAST_HALVED && self.back(0) <= SMOOTH { 0 } else { NOISE_OVER };

@@ -15,8 +15,15 @@ const LEARNT_ACCURACY: f64 = 0.03;
 /// Tolerance if the number of classes is unknown. A uniform answer among n classes has the loss ln(n) and the accuracy
 /// 1/n, so accuracy times exp(loss) is 1.
 const EVEN_ANSWER: f64 = 0.12;
-/// Minimum number of epochs to see that two classes are guessed.
+/// Minimum number of epochs to see from a noisy accuracy that classes are guessed, and maximum number of these classes.
 const GUESSED: usize = 20;
+const MOST_GUESSED: u32 = 10;
+/// Maximum distance of such an accuracy from that of guessing, as a share of it, …
+const NEAR_CHANCE: f64 = 0.15;
+/// … and multiple of the loss of guessing up to which the loss can belong to it.
+const MOST_LOSS: f64 = 1.25;
+/// A loss that stays this close to ln 2, as a share of it, is that of guessing between two answers.
+const AT_LN_2: f64 = 1e-3;
 /// Number of epochs in which a loss must fall without a break to go on, and minimum share by which it falls in an epoch after
 /// the first.
 const FALLING: (usize, f64) = (8, 3e-4);
@@ -113,6 +120,8 @@ fn constant(view: &View) -> Option<Finding> {
     let same_loss = range(&loss.values[1..]) <= same * loss.end().abs();
     let one_class =
         view.val_accuracy.as_ref().filter(|val| val.len() > CONSTANT_EPOCHS && one_answer(&val.values[1..]));
+    // Where no answer is right, accuracy measures nothing.
+    let one_class = one_class.filter(|val| val.end() >= LEAST_SHARE);
     let near = |val: &Series| {
         let share = val.end();
         let train = view.train_accuracy.as_ref();
@@ -127,18 +136,23 @@ fn constant(view: &View) -> Option<Finding> {
         })
     };
     let majority = one_class.filter(|val| fell < HARDLY && near(val));
+    let one_answer = view.train_accuracy.as_ref().filter(|train| fell < HARDLY && train.is_constant() && !falls(loss));
     // An accuracy that moves shows that something is learned, whatever the loss does.
     let moves = accuracy.is_some_and(|series| range(&series.values[1..]) > NEAR_ACCURACY);
-    if learned || moves || !(same_loss || majority.is_some()) {
+    if learned || moves || !(same_loss || majority.is_some() || one_answer.is_some()) {
         return None;
     }
-    let what = match majority {
-        Some(val) => format!(
+    let what = match (majority, one_answer) {
+        (None, Some(train)) => format!(
+            "its training accuracy is {} in every epoch, so it gives the same answer to every input",
+            Unit::Accuracy.text(train.end())
+        ),
+        (Some(val), _) => format!(
             "its validation accuracy is {} in every epoch, which is the share of one class, so it predicts the same \
              class for every input",
             Unit::Accuracy.text(val.end())
         ),
-        None => format!("its loss stays at {} from the second epoch to the last", Unit::Loss.text(loss.end())),
+        (None, None) => format!("its loss stays at {} from the second epoch to the last", Unit::Loss.text(loss.end())),
     };
     Some(
         Finding::new(Name::Stuck, Severity::Severe, format!("The network learns nothing: {what}."))
@@ -180,8 +194,7 @@ fn at_chance(view: &View) -> Option<Finding> {
     let classes = match (view.context.classes.filter(|classes| *classes > 1), best_loss, best_accuracy) {
         (Some(classes), _, _) => f64::from(classes),
         (None, Some(loss), Some(accuracy)) if (accuracy * loss.exp() - 1.0).abs() <= EVEN_ANSWER => loss.exp().round(),
-        (None, Some(_), Some(_)) if accuracy.is_some_and(two_guessed) => 2.0,
-        _ => return None,
+        _ => guessed(loss?, accuracy)?,
     };
     let learnt_loss = |loss: f64| loss < LEARNT_LOSS * classes.ln();
     // A few epochs are no luck if each is better than the one before.
@@ -216,11 +229,28 @@ fn at_chance(view: &View) -> Option<Finding> {
     )
 }
 
-/// Whether an accuracy is that of guessing between two classes in every part of the curve.
-fn two_guessed(accuracy: &Series) -> bool {
-    accuracy.len() > GUESSED
-        && range(&accuracy.smooth[1..]) <= 2.0 * LEARNT_ACCURACY
-        && (accuracy.end() - 0.5).abs() <= 2.0 * LEARNT_ACCURACY
+/// Returns the number of classes that are guessed: the loss settles at that of two, or every part of the curve has the
+/// accuracy, and its end the loss, of guessing among so many.
+fn guessed(loss: &Series, accuracy: Option<&Series>) -> Option<f64> {
+    let ln_2 = std::f64::consts::LN_2;
+    if loss.len() >= FALLING.0 && loss.values[loss.len() / 2..].iter().all(|loss| (loss / ln_2 - 1.0).abs() <= AT_LN_2)
+    {
+        return Some(2.0);
+    }
+    let accuracy = accuracy.filter(|accuracy| accuracy.len() > GUESSED)?;
+    let thirds = accuracy.values[1..].chunks((accuracy.len() - 1).div_ceil(3));
+    let levels: Vec<(f64, f64)> = thirds
+        .map(|third| (median(&mut third.to_vec()), LUCK_SIGMAS * median_error(accuracy.noise, third.len())))
+        .collect();
+    let [least, most] = [f64::min, f64::max].map(|of| levels.iter().map(|(level, _)| *level).reduce(of).unwrap_or(0.0));
+    if most - least > NEAR_CHANCE * most {
+        return None;
+    }
+    let fits = |classes: &f64| {
+        let near = |(level, luck): &(f64, f64)| (level * classes - 1.0).abs() <= NEAR_CHANCE + luck * classes;
+        levels.iter().all(near) && (LEARNT_LOSS..=MOST_LOSS).contains(&(loss.end() / classes.ln()))
+    };
+    (2..=MOST_GUESSED).map(f64::from).find(fits)
 }
 
 /// Whether the loss falls without a break, so that training goes on, however slowly.

@@ -7,7 +7,7 @@ use super::{Advice, Finding, Name, Severity};
 /// A curve that reaches this epoch can be judged, because noise can be measured from seven values on.
 const LEAST_EPOCHS: u32 = 8;
 /// Minimum number of recorded epochs, if only some were recorded.
-const LEAST_RECORDED: usize = 4;
+const LEAST_RECORDED: usize = 5;
 
 /// Judges by the number of the last epoch. More epochs are advised only if validation was best in the last one, and if the
 /// number of epochs is known that was asked for. In a curve from a file, an epoch may be any number of steps.

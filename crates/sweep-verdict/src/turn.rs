@@ -9,9 +9,7 @@ use sweep_core::trial::Goal;
 /// Minimum decline from the best level to the end, in standard errors of the difference. It is above two, because the best
 /// of many levels is good by chance.
 const SIGMAS: f64 = 3.5;
-/// Minimum rise of a loss as a share of the best level, …
-const LEAST: f64 = 0.015;
-/// … and minimum fall of a score. A smaller one is not worth fixing.
+/// Minimum fall of a score. A smaller one is not worth fixing.
 const LEAST_OF_SCORE: f64 = 0.05;
 /// Minimum number of epochs after the best one. A curve that is best at the end has not turned.
 const SINCE: usize = 3;
@@ -21,8 +19,10 @@ const STEEP: (usize, f64) = (2, 0.10);
 const STEADY: [(usize, f64); 2] = [(2, 0.05), (3, 0.03)];
 /// … while the training loss fell by this share.
 const LEARNED: f64 = 0.10;
-/// Minimum rise as a share of the first value, for rises that are told from noise only by their course.
+/// Minimum rise as a share of what was to be learned: of the first value, but of at most this many times the best level,
+/// because a first loss can be arbitrarily large. A rise that undoes less of the fall is not worth fixing.
 const MATTERS: f64 = 0.02;
+const LARGEST_START: f64 = 5.0;
 /// Number of epochs after the best one that must all be worse by this share, and share by which the level is worse at the
 /// end, for a turn that noise hides.
 const LASTING: (usize, f64, f64) = (4, 0.08, 0.12);
@@ -40,6 +40,8 @@ const LEAST_PARTED: usize = 3 * PARTS;
 /// A curve wanders if it also moved by this share of its rise in the other direction or at another time. Neighboring
 /// values of a metric that wanders are close, so its noise from epoch to epoch does not show it.
 const WANDERS: f64 = 0.6;
+/// A decline below this share of the largest one since the best epoch is coming back.
+const COMES_BACK: f64 = 0.5;
 /// Minimum share by which training gets better if it goes on.
 const GOES_ON: f64 = 0.01;
 /// Training accuracy that cannot get better, and share of the first training loss that cannot either.
@@ -48,6 +50,8 @@ const GONE: f64 = 0.1;
 /// Declines, as shares of the best level, from which on the finding is clear, and severe: of a loss, and of a score.
 const SCALE: [f64; 2] = [0.05, 0.5];
 const SCALE_OF_SCORE: [f64; 2] = [0.10, 0.30];
+/// A decline by less than this share of what was gained from the beginning to the best is one step less severe.
+const UNDONE: f64 = 0.05;
 
 /// A validation metric that gets worse again.
 #[derive(Debug)]
@@ -64,12 +68,17 @@ pub struct Turn<'a> {
 impl<'a> Turn<'a> {
     /// Finds a turn that noise does not explain. Each way to tell it from noise has a function of its own.
     pub fn new(view: &'a View) -> Option<Turn<'a>> {
+        let turn = Turn::unproven(view)?;
+        let is_told = turn.is_large() || turn.is_steady() || turn.is_lasting() || turn.is_slow();
+        (is_told && turn.matters() && !turn.wanders() && !turn.comes_back()).then_some(turn)
+    }
+
+    /// Returns what happened since the best epoch, which noise may explain.
+    pub fn unproven(view: &'a View) -> Option<Turn<'a>> {
         let val = view.val_loss.as_ref().filter(|_| !view.is_all_right()).or(view.watched())?;
         let share = val.gain(val.best_level(), val.end()) / val.best_level().abs().max(f64::MIN_POSITIVE);
         let train = view.train_loss.as_ref().or(view.train_accuracy.as_ref());
-        let turn = Turn { onset: val.epochs[val.best()], share, val, train };
-        let told_by_course = || turn.matters() && (turn.is_steady() || turn.is_lasting());
-        ((turn.is_large() || told_by_course() || turn.is_slow()) && !turn.wanders()).then_some(turn)
+        Some(Turn { onset: val.epochs[val.best()], share, val, train })
     }
 
     /// Whether the network memorizes the training data: training goes on, or is done. Of a loss, that is likely even if
@@ -88,7 +97,10 @@ impl<'a> Turn<'a> {
     }
 
     pub fn severity(&self) -> Severity {
-        Severity::scale(self.share, if self.val.goal == Goal::Minimize { SCALE } else { SCALE_OF_SCORE })
+        let severity =
+            Severity::scale(self.share, if self.val.goal == Goal::Minimize { SCALE } else { SCALE_OF_SCORE });
+        let gained = self.val.gain(self.val.best_level(), self.val.values[0]);
+        if self.lost() < UNDONE * gained { severity.milder() } else { severity }
     }
 
     /// Says what happened, with numbers.
@@ -134,10 +146,14 @@ impl<'a> Turn<'a> {
             .evidence(format!("noise of the validation {word} (standard deviation)"), unit(val), val.noise)
     }
 
-    /// The values from the best epoch on, as costs: larger is worse.
+    /// The values as costs: larger is worse.
+    fn costs(&self) -> Vec<f64> {
+        self.val.values.iter().map(|value| -self.val.gain(*value, 0.0)).collect()
+    }
+
+    /// The costs from the best epoch on.
     fn tail(&self) -> Vec<f64> {
-        let (val, best) = (self.val, self.val.best());
-        val.values[best..].iter().map(|value| -val.gain(*value, 0.0)).collect()
+        self.costs().split_off(self.val.best())
     }
 
     /// Number of epochs after the best one.
@@ -146,7 +162,7 @@ impl<'a> Turn<'a> {
     }
 
     fn gets_worse_each_epoch(&self) -> bool {
-        self.tail().windows(2).all(|pair| pair[1] > pair[0])
+        self.tail().windows(2).all(|pair| pair[1] >= pair[0])
     }
 
     /// The turn is larger than noise. The noise of a few values is only assumed, so theirs must be steady.
@@ -155,8 +171,8 @@ impl<'a> Turn<'a> {
         let steep = each && self.epochs_since() >= STEEP.0 && self.share >= STEEP.1;
         let measured = self.epochs_since() >= SINCE && (each || self.val.measured_noise().is_some());
         let beyond_noise = self.lost() >= SIGMAS * self.val.level_error() * std::f64::consts::SQRT_2;
-        let least = if self.val.goal == Goal::Minimize { LEAST } else { LEAST_OF_SCORE };
-        (measured || steep) && beyond_noise && self.share >= least
+        let enough = self.val.goal == Goal::Minimize || self.share >= LEAST_OF_SCORE;
+        (measured || steep) && beyond_noise && enough
     }
 
     /// The decline from the best level to the end, positive if the metric got worse.
@@ -165,7 +181,7 @@ impl<'a> Turn<'a> {
     }
 
     fn matters(&self) -> bool {
-        self.lost() >= MATTERS * self.val.values[0].abs()
+        self.lost() >= MATTERS * self.val.values[0].abs().min(LARGEST_START * self.val.best_level().abs())
     }
 
     /// The metric gets worse in each epoch, and training still learns much.
@@ -189,25 +205,36 @@ impl<'a> Turn<'a> {
         self.share >= SLOW && trend(&self.tail()[1..]) >= SLOW_SIGMAS
     }
 
+    /// Most of the decline is undone at the end, as after a restart of the learning rate.
+    fn comes_back(&self) -> bool {
+        // The last values of the smooth curve are hardly smoothed.
+        let until = (self.val.len() - self.val.window() / 2).max(self.val.best() + 1);
+        let since = self.val.smooth[self.val.best()..until].iter();
+        let most = since.map(|level| self.val.gain(self.val.best_level(), *level)).fold(0.0, f64::max);
+        self.lost() < COMES_BACK * most
+    }
+
     /// The level moves as much in the other direction after its best, or in this one before, so the turn is one of many.
     fn wanders(&self) -> bool {
         let val = self.val;
         if val.len() < LEAST_PARTED {
-            return false;
+            return most_rise(&self.costs()[..=val.best()]) >= WANDERS * self.lost();
         }
         let parts = val.values.chunks(val.len().div_ceil(PARTS));
         let levels: Vec<f64> = parts.map(|part| -val.gain(median(&mut part.to_vec()), 0.0)).collect();
         let best = (0..levels.len()).min_by(|a, b| levels[*a].total_cmp(&levels[*b])).unwrap_or(0);
-        let most = |rises: &[f64]| {
-            let mut least = f64::INFINITY;
-            rises.iter().fold(0.0_f64, |most, level| {
-                least = least.min(*level);
-                most.max(level - least)
-            })
-        };
         let back: Vec<f64> = levels[best..].iter().rev().copied().collect();
-        most(&levels[..=best]).max(most(&back)) >= WANDERS * (levels[levels.len() - 1] - levels[best])
+        most_rise(&levels[..=best]).max(most_rise(&back)) >= WANDERS * (levels[levels.len() - 1] - levels[best])
     }
+}
+
+/// Returns the largest rise from a value to a later one.
+fn most_rise(values: &[f64]) -> f64 {
+    let mut least = f64::INFINITY;
+    values.iter().fold(0.0, |most: f64, value| {
+        least = least.min(*value);
+        most.max(value - least)
+    })
 }
 
 /// Returns Kendall's rank correlation of the values with their order, in its standard deviations under no trend.
@@ -222,7 +249,7 @@ fn trend(values: &[f64]) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use crate::{Context, Name, judge};
+    use crate::{Context, Name, Severity, judge};
     use sweep_core::trial::EpochMetrics;
 
     fn names(course: impl Fn(f64) -> (f64, f64)) -> Vec<Name> {
@@ -237,6 +264,26 @@ mod tests {
             }
         });
         judge(&curve.collect::<Vec<_>>(), &Context::default()).iter().map(|finding| finding.name).collect()
+    }
+
+    #[test]
+    fn a_rise_that_undoes_little_of_what_was_learned_is_mild() {
+        let severity = |start: f64| {
+            let curve = (1..=40).map(|epoch| {
+                let t = f64::from(epoch);
+                let val = 0.30 + (start - 0.30) * (-t / 3.0).exp() + 0.0009 * (t - 20.0).max(0.0);
+                EpochMetrics {
+                    epoch: epoch as u32,
+                    train_loss: Some(0.15 + 0.2 * (-t / 10.0).exp()),
+                    val_loss: Some(val),
+                    ..EpochMetrics::default()
+                }
+            });
+            let findings = judge(&curve.collect::<Vec<_>>(), &Context::default());
+            findings.iter().find(|finding| finding.name == Name::Overfit).map(|finding| finding.severity)
+        };
+        assert_eq!(severity(0.35), Some(Severity::Clear));
+        assert_eq!(severity(0.9), Some(Severity::Mild));
     }
 
     #[test]

@@ -11,6 +11,9 @@ const FLAT_ACCURACY: f64 = 0.01;
 /// and for loss, as a share of the loss.
 const FLAT_LOSS: f64 = 0.02;
 
+/// A loss that fell by this share over the last third still falls, whatever the accuracy does.
+const FALLS: f64 = 0.05;
+
 /// Judges by training at the last epoch.
 pub fn find(view: &View) -> Option<Finding> {
     let poor = view.poor_training(view.last)?;
@@ -42,7 +45,11 @@ pub fn find(view: &View) -> Option<Finding> {
 /// Returns whether training has stopped improving. A curve too short for a trend has not.
 fn flat(view: &View) -> bool {
     let over_last_third = |series: &super::series::Series| series.trend().map(|trend| trend.gain * trend.span);
+    let falls =
+        |loss: &super::series::Series| over_last_third(loss).is_some_and(|gain| gain >= FALLS * loss.end().abs());
     match (&view.train_accuracy, &view.train_loss) {
+        // A loss moves before an accuracy does.
+        (Some(_), Some(loss)) if falls(loss) => false,
         (Some(accuracy), _) => over_last_third(accuracy).is_some_and(|gain| gain < FLAT_ACCURACY),
         (None, Some(loss)) => over_last_third(loss).is_some_and(|gain| gain < FLAT_LOSS * loss.end().abs()),
         (None, None) => false,

@@ -24,27 +24,27 @@ const FLOOR: f64 = 0.3;
 const CALM: f64 = 0.5;
 /// Minimum share of steps back in the later half of the epochs. The bends of a short, steep curve are not noise.
 const STEPS_BACK: f64 = 0.25;
-/// A training loss below this share of the validation loss is measured against that share.
-const BESIDE_VALIDATION: f64 = 0.25;
 
 /// Judges by the noise of each series.
 pub fn find(view: &View) -> Option<Finding> {
+    // A training loss below the validation loss is measured against that.
+    let beside = view.val_loss.as_ref().map_or(0.0, |val| val.end().abs());
     let over = |series: &Option<Series>, bound: f64| {
         let series = series.as_ref().filter(|series| swings(series))?;
-        Some(series.noise / (bound * series.end().abs().max(FLOOR * series.values[0].abs()).max(f64::MIN_POSITIVE)))
+        let level = series.end().abs().max(FLOOR * series.values[0].abs()).max(beside);
+        Some(series.noise / (bound * level.max(f64::MIN_POSITIVE)))
     };
     let accuracy = view.val_accuracy.as_ref().filter(|series| swings(series));
-    let beside = view.val_loss.as_ref().map_or(0.0, |val| BESIDE_VALIDATION * val.end().abs());
-    let matters = view.trained_loss.as_ref().is_some_and(|series| series.noise >= TRAINING_LOSS * beside);
     // Some scripts print the loss of a few batches of an epoch. If validation is calm, training is.
     let is_calm = view.val_loss.as_ref().is_some_and(calm);
-    let is_told = matters && !is_calm && !view.is_all_right() && !view.context.single_batches;
+    let is_told = !is_calm && !view.is_all_right() && !view.context.single_batches;
     let training = over(&view.trained_loss, TRAINING_LOSS).filter(|times| *times >= 1.0 && is_told);
     let validation = accuracy.map(|series| series.noise / VALIDATION_ACCURACY);
     // An accuracy that does not swing is calm, whatever the loss does.
     let by_loss = || over(&view.val_loss, VALIDATION_LOSS).filter(|_| view.val_accuracy.is_none());
     let validation = validation.or_else(by_loss).filter(|times| *times >= 1.0);
     let severity = Severity::scale(training.into_iter().chain(validation).reduce(f64::max)?, SCALE);
+    let by_training = training.is_some_and(|times| validation.is_none_or(|other| times >= other));
     let about = |what: &str, series: &Series, noise: String| {
         let level = unit(series).text(series.end());
         format!("{what} oscillates from epoch to epoch around {level} (standard deviation {noise})")
@@ -52,14 +52,18 @@ pub fn find(view: &View) -> Option<Finding> {
     let loss = |what: &str, series: &Series| about(what, series, Unit::Loss.about(series.noise));
     let points = |noise: f64| format!("{} points", number(noise * 100.0, 1));
     let what = match (&view.trained_loss, &view.val_loss, accuracy) {
-        (Some(train), _, _) if training.is_some() => loss("training loss", train),
+        (Some(train), _, _) if by_training => loss("training loss", train),
         (_, _, Some(accuracy)) => about("validation accuracy", accuracy, points(accuracy.noise)),
         (_, Some(val), None) => loss("validation loss", val),
         _ => return None,
     };
-    let headline = match training {
-        Some(_) => format!("Training is unstable: {what}. The learning rate is too high, or the batch is too small."),
-        None => format!(
+    let headline = match (by_training, training) {
+        (true, _) => format!("Training is unstable: {what}. The learning rate is too high, or the batch is too small."),
+        (false, Some(_)) => format!(
+            "Validation is unstable: {what}. Training oscillates, too, so the learning rate is probably too high, or the \
+             batch too small."
+        ),
+        (false, None) => format!(
             "Validation is unstable: {what}. Training is stable or was not measured, so the validation set may be small, \
              or the learning rate too high for the running statistics of batch normalization."
         ),

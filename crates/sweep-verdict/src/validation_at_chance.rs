@@ -2,11 +2,14 @@
 //! regularization looks like that; something between the two sets differs.
 
 use super::finding::Unit;
+use super::series::Series;
 use super::view::View;
 use super::{Advice, Finding, Name, Severity};
 
 /// Training accuracy from which on training fits.
 const FITS: f64 = 0.9;
+/// Training accuracy gained from which on it is odd that validation does not move at all.
+const LEARNS: f64 = 0.1;
 /// Distance from chance within which an accuracy is chance.
 const NEAR: f64 = 0.025;
 /// Maximum number of classes that is inferred from an accuracy.
@@ -23,6 +26,9 @@ const LOWEST: f64 = 0.6;
 /// Minimum number of epochs. In the first ones, running statistics lag.
 const LEAST_EPOCHS: usize = 5;
 
+/// Accuracies between which a constant one is the share of a class. A constant 0 or 1 is that of a set that is too small.
+const SHARE: std::ops::Range<f64> = 0.02..0.98;
+
 /// Judges by both accuracies. If the training accuracy was not measured, the probability of the right answer stands for it,
 /// which the training loss tells.
 pub fn find(view: &View) -> Option<Finding> {
@@ -32,10 +38,20 @@ pub fn find(view: &View) -> Option<Finding> {
         (None, Some(loss)) if loss.end() >= 0.0 && loss.values[0] > LEAST_START => (-loss.end()).exp(),
         _ => return None,
     };
-    if fit < FITS || val.len() < LEAST_EPOCHS {
+    let learns = view.train_accuracy.as_ref().is_some_and(|train| train.best_level() - train.values[0] >= LEARNS);
+    let is_frozen = learns && val.is_constant() && view.val_loss.as_ref().is_some_and(Series::is_constant);
+    if fit < FITS && !is_frozen || val.len() < LEAST_EPOCHS {
         return None;
     }
     let level = val.end();
+    let text = |value| Unit::Accuracy.text(value);
+    let trained = match (&view.train_accuracy, &view.train_loss) {
+        (None, Some(loss)) => format!("training loss is {}", Unit::Loss.text(loss.end())),
+        _ => format!("training accuracy is {}", text(fit)),
+    };
+    if val.is_constant() && SHARE.contains(&level) {
+        return Some(one_answer(view, level, &trained));
+    }
     let near = |classes: &u32| (level - 1.0 / f64::from(*classes)).abs() <= NEAR;
     let classes = match view.context.classes.filter(|classes| *classes > 1) {
         Some(classes) => Some(classes).filter(near)?,
@@ -56,11 +72,6 @@ pub fn find(view: &View) -> Option<Finding> {
         return None;
     }
     let among = view.context.classes.map_or(String::new(), |classes| format!(" among {classes} classes"));
-    let text = |value| Unit::Accuracy.text(value);
-    let trained = match (&view.train_accuracy, &view.train_loss) {
-        (None, Some(loss)) => format!("training loss is {}", Unit::Loss.text(loss.end())),
-        _ => format!("training accuracy is {}", text(fit)),
-    };
     let headline = format!(
         "Validation is no better than guessing{among} ({}), although {trained}. The two sets are preprocessed or \
          evaluated differently, or the labels of one set do not match its inputs. Regularization cannot help.",
@@ -77,6 +88,20 @@ pub fn find(view: &View) -> Option<Finding> {
             .evidence("accuracy of guessing", Unit::Accuracy, 1.0 / f64::from(classes))
             .advice([Advice::CompareSets]),
     )
+}
+
+/// Returns the finding where the network gives the same answer to every validation example.
+fn one_answer(view: &View, level: f64, trained: &str) -> Finding {
+    let headline = format!(
+        "Validation accuracy is {} in every epoch, so the network gives the same answer to every validation example, although \
+         {trained}. The two sets are preprocessed or evaluated differently, or the labels of one set do not match its \
+         inputs. Regularization cannot help.",
+        Unit::Accuracy.text(level)
+    );
+    Finding::new(Name::ValidationAtChance, Severity::Severe, headline)
+        .evidence("training accuracy at the end", Unit::Accuracy, view.train_accuracy.as_ref().map(|train| train.end()))
+        .evidence("validation accuracy at the end", Unit::Accuracy, level)
+        .advice([Advice::CompareSets])
 }
 
 #[cfg(test)]

@@ -1,6 +1,6 @@
 //! A curve as the rules see it: its four series, and the questions that more than one rule asks.
 
-use super::accuracy_unusable::{Contradiction, contradiction};
+use super::accuracy_unusable::{Contradiction, contradiction, is_impossible};
 use super::finding::Unit;
 use super::outlook::Outlook;
 use super::series::Series;
@@ -25,6 +25,9 @@ const MANY_CLASSES: std::ops::RangeInclusive<f64> = 3.9..=20.0;
 /// Validation accuracy from which on the loss depends on so few examples that its moves mean little, and the largest loss
 /// that belongs to it. Where the loss is larger, the accuracy counts something else, such as background pixels.
 const ALL_RIGHT: (f64, f64) = (0.99, 0.3);
+
+/// Share of what validation had gained that it may have lost at the end and still holds.
+const HOLDS: f64 = 0.1;
 
 /// How the training metrics were measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -133,6 +136,15 @@ impl<'a> View<'a> {
             && self.val_loss.as_ref().is_none_or(|val| val.end() <= loss)
     }
 
+    /// Returns whether validation has learned something and ends at its best, so that nothing was undone.
+    pub fn validation_holds(&self) -> bool {
+        self.watched().is_some_and(|val| {
+            let (best, end) = (val.best_level(), val.end());
+            let gained = val.gain(best, val.values[0]);
+            gained > 2.0 * val.level_error() && val.gain(best, end) <= HOLDS * gained.min(best.abs())
+        })
+    }
+
     /// Returns training accuracy minus validation accuracy at the end.
     pub fn accuracy_gap(&self) -> Option<f64> {
         Some(self.train_accuracy.as_ref()?.end() - self.val_accuracy.as_ref()?.end())
@@ -144,10 +156,16 @@ impl<'a> View<'a> {
         Some(series.epochs[series.best()])
     }
 
+    /// Returns whether training accuracy is lower than its loss allows, so that it measures something else.
+    fn accuracy_is_another(&self) -> bool {
+        let ends = self.train_loss.as_ref().zip(self.train_accuracy.as_ref());
+        ends.is_some_and(|(loss, accuracy)| is_impossible(loss.end(), accuracy.end()))
+    }
+
     /// Returns the number that shows that training is poor at an epoch. `None` if training is not poor, or if it cannot
     /// be decided. Metrics measured during training understate the network, but it does at least as well as validation.
     pub fn poor_training(&self, epoch: u32) -> Option<Evidence> {
-        if !self.context.task.can_be_fitted() {
+        if !self.context.task.can_be_fitted() || self.accuracy_is_another() {
             return None;
         }
         let known = |train: &Series, val: Option<&Series>| {

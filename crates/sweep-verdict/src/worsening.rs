@@ -2,7 +2,7 @@
 //! and comes back. Neither underfitting nor a good fit describes such a curve: steps that are too large do.
 
 use super::finding::{Unit, significant};
-use super::series::Series;
+use super::series::{Series, median};
 use super::view::View;
 use super::{Advice, Finding, Name, Severity};
 
@@ -27,11 +27,14 @@ const LOST_SCALE: [f64; 2] = [0.5, 1.0];
 const COMES_BACK: (f64, f64) = (0.5, 2.0);
 /// A value this many times as large as all before it, and as the end, is an explosion.
 const EXPLODED: f64 = 100.0;
+/// The same in the last epoch, relative to the level of the later half, if validation explodes, too.
+const EXPLODES: f64 = 10.0;
 
 /// Judges by the training loss as measured during training. In evaluation mode, it also contains other problems.
 pub fn find(view: &View) -> Option<Finding> {
     let loss = view.trained_loss.as_ref().filter(|loss| loss.len() >= LEAST_VALUES)?;
-    let finding = spike(loss).or_else(|| rise(loss))?;
+    let rises = || rise(loss).filter(|_| !view.validation_holds());
+    let finding = spike(loss).or_else(|| explosion(loss, view.val_loss.as_ref()?)).or_else(rises)?;
     Some(finding.advice([Advice::LowerLearningRate, Advice::ClipGradients]))
 }
 
@@ -82,12 +85,13 @@ fn rises_steadily(loss: &Series) -> bool {
     loss.len() > epochs && last.windows(2).all(|pair| pair[1] > pair[0]) && loss.end() >= times * loss.best_level()
 }
 
-/// Whether there are so few values that a rise may be that of the first steps, or that of the last one alone.
+/// Whether there are so few values that a rise may be that of the first steps, that of the last one alone, or noise.
 fn only_a_warm_up(loss: &Series) -> bool {
     let (few, times) = FEW;
     let rises = loss.values.windows(2).all(|pair| pair[1] > pair[0]);
-    let is_last_alone = loss.len() < FEW_FOR_NOISE && loss.best() + 2 == loss.len();
-    (loss.len() < few || is_last_alone) && !(rises && loss.end() >= times * loss.values[0])
+    let returns = || loss.values[loss.best()..].windows(2).any(|pair| pair[1] < pair[0]);
+    let is_noise = loss.len() < FEW_FOR_NOISE && (loss.best() + 2 == loss.len() || returns());
+    (loss.len() < few || is_noise) && !(rises && loss.end() >= times * loss.values[0])
 }
 
 /// Whether most of the later values are above the one before. A loss that jumped once and falls again, as after a
@@ -100,6 +104,27 @@ fn still_rising(loss: &Series) -> bool {
     let comes_back = end - loss.best_level() < COMES_BACK.0 * (peak - loss.best_level())
         && end < COMES_BACK.1 * loss.values[0].abs();
     2 * rises >= after.len() - 1 && !comes_back
+}
+
+/// An explosion in the last epoch, of training and of validation. A training loss alone that is near zero moves by large factors.
+fn explosion(loss: &Series, val: &Series) -> Option<Finding> {
+    let exploded = |series: &Series| {
+        let level = median(&mut series.values[series.len() / 2..].to_vec());
+        series.len() >= FEW_FOR_NOISE && level > 0.0 && series.values[series.len() - 1] > EXPLODES * level
+    };
+    let last = |series: &Series| significant(series.values[series.len() - 1], 4);
+    let headline = format!(
+        "Training exploded at the end: its loss is {} in the last epoch, and validation loss is {}. What the network had \
+         learned is lost.",
+        last(loss),
+        last(val)
+    );
+    (exploded(loss) && exploded(val)).then(|| {
+        Finding::new(Name::Worsening, Severity::Severe, headline)
+            .evidence("lowest training loss", Unit::Loss, loss.best_level())
+            .evidence("training loss in the last epoch", Unit::Loss, loss.values[loss.len() - 1])
+            .evidence("validation loss in the last epoch", Unit::Loss, val.values[val.len() - 1])
+    })
 }
 
 /// An explosion from which training came back, so that its end shows nothing of it.

@@ -7,10 +7,9 @@ use super::super::view::View;
 /// Minimum gap of training above validation accuracy at the end. Networks that generalize well show a few percent.
 const GAP: f64 = 0.10;
 /// Smaller gaps count if validation has this many times the errors of training.
-const SMALL_GAPS: [(f64, f64, f64); 4] =
-    [(0.06, 2.5, GAP_SIGMAS), (0.08, 2.0, GAP_SIGMAS), (0.09, 2.0, 0.0), (0.06, 3.5, 0.0)];
-/// Standard errors by which it must exceed them.
-const GAP_SIGMAS: f64 = 2.0;
+const SMALL_GAPS: [(f64, f64); 2] = [(0.06, 2.5), (0.08, 2.0)];
+/// Standard errors by which a gap must exceed the limit, and number of them that a smaller gap must be.
+const GAP_SIGMAS: [f64; 2] = [2.0, 5.0];
 /// Gaps from which on the finding is clear, and severe.
 const SCALE: [f64; 2] = [0.15, 0.3];
 /// Minimum ratio of validation to training loss if there are no accuracies, …
@@ -47,7 +46,10 @@ pub enum Gap {
 
 impl Gap {
     pub fn new(view: &View) -> Option<Gap> {
-        let is_large = |gap: &f64| (*gap >= GAP || more_errors(view, *gap)) && *gap >= 3.0 * gap_error(view);
+        let is_large = |gap: &f64| {
+            let error = gap_error(view);
+            *gap >= GAP + GAP_SIGMAS[0] * error || *gap >= GAP_SIGMAS[1] * error && more_errors(view, *gap - error)
+        };
         let of_accuracy = view.accuracy_gap().filter(is_large).map(Gap::Accuracy);
         of_accuracy.or_else(|| of_losses(view))
     }
@@ -101,9 +103,7 @@ impl Gap {
 /// Returns whether validation makes many times the errors of training, although the gap is small.
 fn more_errors(view: &View, gap: f64) -> bool {
     let error = view.train_accuracy.as_ref().map(|train| 1.0 - train.end());
-    let clear = |(least, times, sigmas): &(f64, f64, f64)| {
-        gap >= least + sigmas * gap_error(view) && error.is_some_and(|error| error + gap >= times * error)
-    };
+    let clear = |(least, times): &(f64, f64)| gap >= *least && error.is_some_and(|error| error + gap >= times * error);
     SMALL_GAPS.iter().any(clear)
 }
 

@@ -15,6 +15,10 @@ use gap::Gap;
 /// Share of the way from guessing to perfect training accuracy below which there is nothing that could be overfitted: a
 /// validation loss that rises there is noise.
 const LEARNT: f64 = 0.1;
+/// Validation accuracy from which on a loss that rises matters less.
+const RIGHT: f64 = 0.95;
+/// An accuracy that is this close to its best has lost nothing.
+const KEPT: f64 = 0.005;
 
 /// Judges by the rise of the validation loss and by the gap at the end.
 pub fn find(view: &View) -> Option<Finding> {
@@ -33,6 +37,13 @@ fn guesses(view: &View) -> bool {
     chance.zip(end).is_some_and(|(chance, end)| end < chance + LEARNT * (1.0 - chance))
 }
 
+/// Whether validation accuracy is high, and ends at its best within its noise.
+fn keeps_accuracy(view: &View) -> bool {
+    let ends_at_best =
+        |val: &Series| val.end() >= RIGHT && val.best_level() - val.end() <= KEPT.max(2.0 * val.level_error());
+    view.val_loss.is_some() && view.val_accuracy.as_ref().is_some_and(ends_at_best)
+}
+
 /// What shows that the network overfits.
 struct Signs<'a> {
     view: &'a View<'a>,
@@ -43,10 +54,14 @@ struct Signs<'a> {
 impl Signs<'_> {
     /// Returns the severity of the worst sign. `None` if there is no sign.
     fn severity(&self) -> Option<Severity> {
-        let by_turn = self.turn.as_ref().map(Turn::severity);
+        let by_turn = self.turn.as_ref().map(|turn| match turn.severity() {
+            // A loss that rises while nearly all answers stay right costs confidence, not accuracy.
+            severity if keeps_accuracy(self.view) => severity.milder(),
+            severity => severity,
+        });
         let by_gap = self.gap.map(Gap::severity);
-        // Where both show it, it is clear.
-        let both = by_turn.and(by_gap).map(|_| Severity::Clear);
+        // Where both show it, it is clear. Of a loss, both may be the same few examples.
+        let both = by_turn.filter(|_| matches!(self.gap, Some(Gap::Accuracy(_)))).map(|_| Severity::Clear);
         by_turn.max(by_gap).max(both)
     }
 
