@@ -30,15 +30,6 @@ const FALLING: (usize, f64) = (8, 3e-4);
 /// The best of a few noisy levels is good by luck, by up to this many standard errors.
 const LUCK_SIGMAS: f64 = 3.0;
 
-/// What to do, in any case.
-const REMEDIES: [Advice; 6] = [
-    Advice::CheckData,
-    Advice::CheckTask,
-    Advice::CheckCapacity,
-    Advice::LowerLearningRate,
-    Advice::DefaultAdam,
-    Advice::BatchNorm,
-];
 /// Minimum number of epochs in which nothing changes. The first one is not among them.
 const CONSTANT_EPOCHS: usize = 4;
 /// Values that are the same to four digits differ by less than this share of their level. Two losses of steps that cancel
@@ -158,7 +149,7 @@ fn constant(view: &View) -> Option<Finding> {
         Finding::new(Name::Stuck, Severity::Severe, format!("The network learns nothing: {what}."))
             .evidence("best loss", Unit::Loss, loss.best_level())
             .evidence("accuracy at the end", Unit::Accuracy, accuracy.map(Series::end))
-            .advice(REMEDIES),
+            .advice(remedies(Some(loss))),
     )
 }
 
@@ -225,7 +216,7 @@ fn at_chance(view: &View) -> Option<Finding> {
             .evidence("loss of guessing", Unit::Loss, classes.ln())
             .evidence("best accuracy", Unit::Accuracy, best_accuracy)
             .evidence("accuracy of guessing", Unit::Accuracy, 1.0 / classes)
-            .advice(REMEDIES),
+            .advice(remedies(loss)),
     )
 }
 
@@ -255,9 +246,20 @@ fn guessed(loss: &Series, accuracy: Option<&Series>) -> Option<f64> {
 
 /// Whether the loss falls without a break, so that training goes on, however slowly.
 fn falls(loss: &Series) -> bool {
-    let back = loss.values.windows(2).filter(|pair| pair[1] >= pair[0]).count();
     let fell = (loss.values[1.min(loss.len() - 1)] - loss.end()) / loss.len() as f64;
-    loss.len() >= FALLING.0 && back == 0 && fell >= FALLING.1 * loss.values[0].abs()
+    creeps(loss) && fell >= FALLING.1 * loss.values[0].abs()
+}
+
+/// Whether the loss falls from each epoch to the next.
+fn creeps(loss: &Series) -> bool {
+    loss.len() >= FALLING.0 && loss.values.windows(2).all(|pair| pair[1] < pair[0])
+}
+
+/// Returns what to do in any case. A loss that falls in every epoch, although hardly, needs larger steps. After steps that
+/// were too large, it would move up and down or not at all.
+fn remedies(loss: Option<&Series>) -> [Advice; 6] {
+    let rate = if loss.is_some_and(creeps) { Advice::HigherLearningRate } else { Advice::LowerLearningRate };
+    [Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, rate, Advice::DefaultAdam, Advice::BatchNorm]
 }
 
 /// Returns the level of each third of the curve and at its end, each reduced by what may be luck.

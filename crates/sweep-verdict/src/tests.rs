@@ -169,6 +169,27 @@ fn advice_that_is_followed_already_is_not_given() {
 }
 
 #[test]
+fn a_network_that_learns_nothing_but_a_little_in_every_epoch_is_told_to_take_larger_steps() {
+    let creeping = |epoch: u32| 2.3167 - 1e-4 * f64::from(epoch);
+    let restless = |epoch: u32| 2.3 + 0.003 * f64::from(epoch % 3);
+    for (loss, larger) in [(&creeping as &dyn Fn(u32) -> f64, true), (&restless, false)] {
+        let epoch = |epoch| EpochMetrics {
+            epoch,
+            train_loss: Some(loss(epoch)),
+            train_accuracy: Some(0.1),
+            val_loss: Some(loss(epoch)),
+            val_accuracy: Some(0.1),
+            ..EpochMetrics::default()
+        };
+        let findings = judge(&(1..=20).map(epoch).collect::<Vec<_>>(), &TEN_CLASSES);
+        assert_eq!(findings[0].name, Name::Stuck, "{findings:#?}");
+        let advice = merged_advice(&findings);
+        let has = [Advice::HigherLearningRate, Advice::LowerLearningRate].map(|one| advice.contains(&one));
+        assert_eq!(has, [larger, !larger], "{advice:?}");
+    }
+}
+
+#[test]
 fn noise_without_a_trend_is_neither_overfitting_nor_improvement() {
     let flat = |seed| {
         let mut flat = curve(Kind::Good, 40, 0.05, seed, true);
