@@ -88,8 +88,9 @@ impl Clock {
         let whole = distinct(epochs.iter().map(|epoch| epoch.ceil())).len();
         let fractional = epochs.iter().any(|epoch| epoch.fract() != 0.0);
         // Evaluations by step: several in an epoch are points of the curve.
+        let is_more = |count: usize| 2 * count > 3 * whole || fractional && count > whole;
         let divided = match validation {
-            Some(places) => Some(places).filter(|places| 2 * places.len() > 3 * whole),
+            Some(places) => Some(places).filter(|places| is_more(places.len())),
             None => rarest(all).filter(|places| places.len() >= POINTS && whole < 5),
         };
         if let Some(places) = divided {
@@ -103,7 +104,7 @@ impl Clock {
                 false => Count::Steps,
             };
             let ends = distinct(places.iter().filter_map(|place| by.of(*place)));
-            if 2 * ends.len() > 3 * whole {
+            if is_more(ends.len()) {
                 let of = if validation.is_some() { "validation was measured" } else { "training was recorded" };
                 let last = epochs.last().copied().unwrap_or_default();
                 note(

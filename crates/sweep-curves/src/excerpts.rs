@@ -210,3 +210,107 @@ fn notes_stand_at_the_curve_that_they_are_about() {
     assert!(!said(&reading.notes) && !reading.curves.iter().any(|curve| said(&curve.notes)), "{reading:?}");
     assert!(reading.notes.iter().any(|note| note.contains("a single value is not a curve: cell 2")), "{reading:?}");
 }
+
+#[test]
+fn cells_that_are_not_finite_are_evidence_or_are_said() {
+    let row = |n: u32, loss: &str| format!("{n},{},0.{},0.5,{loss},0.5\n", n * 9 % 50, 9 - n % 8);
+    let losses = ["0.5", "0.8", "inf", "nan", "nan", "nan"];
+    let rows: String = (1..).zip(losses).map(|(n, loss)| row(n, loss)).collect();
+    let text = format!("epoch,time,train/box_loss,train/cls_loss,val/box_loss,val/cls_loss\n{rows}");
+    let reading = read(&[Source { name: "results.csv".into(), prefix: None, bytes: text.into() }], None, &[]);
+    let reading = reading.expect("it is a table");
+    let notes = [reading.notes, reading.curves[0].notes.clone()].concat().join("\n");
+    assert!(notes.contains("time goes back at epoch 6"), "{notes}");
+    assert!(notes.contains("val_loss is not finite in 4 epochs, the first of which is epoch 3 (inf)"), "{notes}");
+    let divergence = reading.curves[0].divergence.as_ref().expect("it diverged");
+    assert_eq!((divergence.epoch, divergence.what.as_str()), (3, "validation loss is inf"));
+    // pandas writes so what was not measured.
+    let rows: String = (1..5).map(|n| format!("{n},0.{n},nan\n{n},nan,0.{n}\n")).collect();
+    let (_, notes) = read_file("a.csv", &format!("epoch,train_loss,val_loss\n{rows}"));
+    assert!(!notes.contains("finite"), "{notes}");
+}
+
+#[test]
+fn the_name_of_a_file_tells_the_set_if_no_column_does() {
+    let catboost = "iter\tAUC\tLogloss\n0\t0.5\t0.9\n1\t0.6\t0.7\n";
+    for (file, found) in [("test_error.tsv", "- - 0.9 -, - - 0.7 -"), ("learn_error.tsv", "0.9 - - -, 0.7 - - -")] {
+        let (curve, notes) = read_file(file, catboost);
+        assert!(curve == found && notes.contains("in the file's name"), "{file}: {curve} {notes}");
+    }
+    let (_, notes) = read_file("metrics.tsv", catboost);
+    assert!(notes.contains("so Logloss was read as training"), "{notes}");
+    let parts = "epoch,loss_mask,total_loss\n0,0.2,0.9\n1,0.1,0.7\n";
+    assert_eq!(read_file("x/val_loss.csv", parts).0, "- - 0.9 -, - - 0.7 -");
+    assert_eq!(read_file("x/test_run_3.csv", parts).0, "0.9 - - -, 0.7 - - -");
+    let board = |values: [f64; 3]| {
+        let rows = values.iter().enumerate().map(|(at, value)| format!("1.6e9,{at},{value}\n"));
+        format!("Wall time,Step,Value\n{}", rows.collect::<String>())
+    };
+    for (file, values, found, said) in [
+        ("unet-valid.csv", [512.0, 510.0, 509.0], "- - 512 -, - - 510 -, - - 509 -", "the values fall"),
+        ("run_eval.csv", [0.5, 0.6, 0.7], "- - - 0.5, - - - 0.6, - - - 0.7", "rise like those of a score"),
+        ("val.csv", [2.0, 2.5, 3.0], "- - 2 -, - - 2.5 -, - - 3 -", "are no shares"),
+    ] {
+        let (curve, notes) = read_file(file, &board(values));
+        assert!(curve == found && notes.contains(said), "{file}: {curve} {notes}");
+    }
+}
+
+#[test]
+fn sets_by_the_names_of_boosting_and_of_json_rows_are_told_apart() {
+    let rounds = |n: u32| format!("[{n}00]\tfit's auc: 0.7{n}\tval's auc: 0.6{n}\n");
+    assert_reads(&(1..3).map(rounds).collect::<String>(), "- 0.71 - 0.61, - 0.72 - 0.62");
+    let catboost =
+        |n: u32| format!("    {n}:\tlearn: 0.{n}5\ttest: 0.{n}\tbest: 0.{n} ({n})\ttotal: 1s\tremaining: 2s\n");
+    assert_says(&(1..4).map(catboost).collect::<String>(), "- 0.15 - 0.1, - 0.25 - 0.2, - 0.35 - 0.3", "rises");
+    let row = |n: u32| {
+        format!(
+            "json_stats: {{\"_type\": \"train_epoch\", \"epoch\": \"{n}/9\", \"loss\": 0.{n}, \"top1_acc\": 9{n}.0}}\njson_stats: \
+             {{\"_type\": \"val_epoch\", \"epoch\": \"{n}/9\", \"top1_acc\": 8{n}.0}}\n"
+        )
+    };
+    let rows: String = (1..4).map(row).collect();
+    let expected = "0.1 0.91 - 0.81, 0.2 0.92 - 0.82, 0.3 0.93 - 0.83";
+    assert_reads(&rows, expected);
+    assert_reads(&rows.replace("json_stats: ", "").replace("/9\"", "\""), expected);
+}
+
+#[test]
+fn wrong_words_are_errors_in_shares_or_in_percent() {
+    let card = |wer: [f64; 2]| {
+        format!(
+            "| Training Loss | Epoch | Step | Validation Loss | Cer | Wer |\n|---|---|---|---|---|---|\n| 0.9 | 1.0 | 10 | 0.8 | 0.1 | {} \
+             |\n| 0.7 | 2.0 | 20 | 0.6 | 0.1 | {} |\n",
+            wer[0], wer[1]
+        )
+    };
+    assert_says(&card([1.1, 0.25]), "0.9 - 0.8 0, 0.7 - 0.6 0.75", "Wer is an error");
+    assert_reads(&card([43.5, 41.0]), "0.9 - 0.8 0.565, 0.7 - 0.6 0.59");
+}
+
+#[test]
+fn short_names_second_starts_and_the_end_of_evaluation_are_understood() {
+    let step = |n: u32| format!("s:{n} trl:{}.5 lr:0.1\n", 9 - n);
+    let log = format!("s:0 tel:9.9\n{}s:4 tel:5.9\n", (0..5).map(step).collect::<String>());
+    assert_reads(&log, "9.5 - 9.9 -, 7 - 5.9 -");
+    let evaluation =
+        |n: u32| format!("step {}: train loss {}, val loss 5.{}\n", 10 * n, 4.5 - 0.1 * f64::from(n), 9 - n);
+    let step = |n: u32| {
+        let evaluation = if n.is_multiple_of(10) && n < 40 { evaluation(n / 10) } else { String::new() };
+        evaluation + &format!("iter {n}: loss {}, time 9ms\n", 4.0 - 0.01 * f64::from(n))
+    };
+    let log = evaluation(0).replace("4.5", "4.6") + &(0..100).map(step).collect::<String>();
+    let (found, notes) = read_file("file", &log);
+    assert!(found.starts_with("4.5 - 5.9 -, 4.4 - 5.8 -") && notes.contains("goes on to 99"), "{found} {notes}");
+    assert!(notes.contains("single value is not a curve"), "{notes}");
+}
+
+#[test]
+fn each_of_more_evaluations_than_epochs_counts() {
+    let steps =
+        (1..=16).map(|n| format!("{{\"loss\": 0.{}, \"epoch\": {}, \"step\": {n}}}\n", 99 - n, f64::from(n) / 4.0));
+    let evaluations = [3, 7, 10, 13, 16]
+        .map(|n| format!("{{\"eval_loss\": 0.{}, \"epoch\": {}, \"step\": {n}}}\n", 99 - n, f64::from(n) / 4.0));
+    let (found, notes) = read_file("file", &steps.chain(evaluations).collect::<String>());
+    assert!(found.split(", ").count() == 5 && notes.contains("validation was measured 5 times"), "{found} {notes}");
+}

@@ -85,6 +85,11 @@ impl Gather {
         Gather { prefix, raw: Some(Vec::new()), ..Gather::default() }
     }
 
+    /// Whether rows are kept as they are.
+    pub fn is_raw(&self) -> bool {
+        self.raw.is_some()
+    }
+
     /// The rows that were kept.
     pub fn into_rows(self) -> Vec<Row> {
         self.raw.unwrap_or_default()
@@ -453,9 +458,7 @@ pub(super) fn note(notes: &mut Vec<String>, text: impl Into<String>) {
 /// Adds the set of a row to names that have none: `loss` in a row with `mode: val` is `val loss`.
 pub fn with_part<'a>(part: Option<&str>, name: &'a str) -> Cow<'a, str> {
     match part.and_then(names_part) {
-        Some(part)
-            if names_part(name).is_none() && meaning(name).is_some_and(|(of, _)| matches!(of, Target::Metric(_))) =>
-        {
+        Some(part) if names_part(name).is_none() && special::is_metric(name) => {
             Cow::Owned(format!("{} {name}", if is_validation(part) { part } else { "train" }))
         }
         _ => Cow::Borrowed(name),

@@ -214,7 +214,7 @@ fn object_row(at: usize, row: &Map<String, Value>) -> Option<Row> {
     let place = Place { epoch, step: Some(step) };
     let text =
         |target: Target| of(target).map(|(_, value)| value.as_str().map_or_else(|| value.to_string(), str::to_owned));
-    let part = text(Target::Split);
+    let part = text(Target::Split).or_else(|| type_of(row));
     let is_place =
         |name: &str| matches!(meaning(name), Some((Target::Epoch | Target::Step | Target::Curve | Target::Split, _)));
     let values = flat.iter().filter(|(name, _)| !is_place(name));
@@ -222,6 +222,12 @@ fn object_row(at: usize, row: &Map<String, Value>) -> Option<Row> {
         values.filter_map(|(name, value)| Some((with_part(part.as_deref(), name).into_owned(), number(value)?)));
     let values: Vec<_> = values.collect();
     (!values.is_empty()).then(|| Row { curve: text(Target::Curve).unwrap_or_default(), place, values })
+}
+
+/// The set that a row names as its type: `"_type": "val_epoch"`.
+fn type_of(row: &Map<String, Value>) -> Option<String> {
+    let named = row.iter().filter(|(key, _)| words(key).last().is_some_and(|word| word == "type"));
+    named.filter_map(|(_, value)| value.as_str()).find(|value| names_part(value).is_some()).map(str::to_owned)
 }
 
 fn flatten<'a>(prefix: &str, row: &'a Map<String, Value>, depth: usize, flat: &mut Vec<(String, &'a Value)>) {

@@ -38,7 +38,7 @@ const VALIDATION: [&str; 17] = [
     "testing",
     "te",
 ];
-const TRAINING: [&str; 5] = ["train", "training", "tr", "trn", "learn"];
+const TRAINING: [&str; 6] = ["train", "training", "tr", "trn", "learn", "fit"];
 /// Words for a loss. The first ones are losses whatever the task; the others name the quantity.
 const LOSS: [&str; 18] = [
     "loss",

@@ -58,6 +58,9 @@ struct Value {
     came_often: bool,
 }
 
+/// The set in an object that a line ends with: `json_stats: {"_type": "val_epoch", …`.
+static TYPE: LazyLock<Regex> = LazyLock::new(|| Regex::new(r#"\{.*"\w*type": "(\w+)""#).expect("it is an expression"));
+
 /// The lines so far.
 #[derive(Debug, Default)]
 pub struct Printed {
@@ -157,6 +160,8 @@ pub struct Printed {
     untrained: bool,
     /// The first step of the training run.
     first_step: Option<f64>,
+    /// Names of the metrics of the last line about it.
+    at_start: Vec<String>,
     /// How something was understood, for people.
     notes: Vec<String>,
     /// Whether rounds take the place of epochs, or steps that of the only epoch.
@@ -342,6 +347,8 @@ impl Printed {
     fn parsed(&mut self, text: &Text) -> Line {
         let starred = text.raw.trim_start().starts_with("* ");
         let mut part = if starred { self.last_part } else { self.above_part.take().or(self.section) };
+        let of_record = TYPE.captures(text.raw).and_then(|found| names_part(&found[1]));
+        part = of_record.or(part);
         let mut line = parse(text, part, &self.metric);
         // `Prec@1 76.0 (75.1)` below `Test: [10/99] Loss 1.2 (1.3)`.
         let is_place = line.epoch.is_some() || line.step.is_some() || line.progress || line.bar;
@@ -357,7 +364,7 @@ impl Printed {
             self.section_is_used || self.section_age > FAR || self.epoch.is_some() && line.epoch != self.epoch;
         let moves_on = line.epoch.is_some() && is_elsewhere
             || self.epoch.is_none() && self.section_is_used && line.step > self.step && self.step.is_some();
-        if part.is_some() && !starred && moves_on {
+        if part.is_some() && of_record.is_none() && !starred && moves_on {
             (self.section, part) = (None, None);
             line = parse(text, None, &self.metric);
         }
@@ -393,6 +400,9 @@ impl Printed {
             self.before_first_step(&line, rows);
             self.step = line.step;
             self.first_step = self.first_step.or(self.step);
+            if self.step == self.first_step {
+                self.at_start = line.pairs.iter().map(|pair| pair.name.clone()).collect();
+            }
             self.own_row(&line, rows);
             return;
         }

@@ -1,5 +1,6 @@
 //! What only some tools do: names that mean something beside others, and files that no rule can judge.
 
+mod conversion;
 mod refused;
 mod source;
 
@@ -9,6 +10,7 @@ use super::Source;
 use super::gather::{Points, Values, listed, note};
 use super::names::{self, Choice, Target, meaning, names_part};
 use super::rows::Place;
+pub use conversion::stands_for;
 pub use refused::{is_trial, lists_trials, results, single_value, trials, unjudgeable, unjudgeable_text};
 pub use source::{end_of_source, of_program};
 use sweep_core::trial::METRICS;
@@ -29,8 +31,6 @@ const SCORES: [&[&str]; 8] = [
 ];
 /// Those that are measured on the training set as often.
 const OF_EITHER: std::ops::RangeInclusive<usize> = 1..=4;
-/// Words for the share of wrong answers.
-const ERROR_RATES: [&str; 5] = ["error", "merror", "err", "error1", "err1"];
 /// Number of values from which on an accuracy of an output is a curve beside longer ones.
 const FEW: usize = 4;
 /// spaCy's score, the weighted mean of the others.
@@ -45,7 +45,7 @@ pub fn rewrite<'a>(values: &'a Values, choices: &[Choice], notes: &mut Vec<Strin
     bare_sets(&mut values, &is_free, notes);
     scores_of_catboost(&mut values, notes);
     sums(&mut values, &is_free, notes);
-    conversions(&mut values, &is_free, notes);
+    conversion::conversions(&mut values, &is_free, notes);
     only_losses(&mut values, &is_free, notes);
     score_for_accuracy(&mut values, &is_free, notes);
     accuracy_of_output(&mut values, &is_free, notes);
@@ -144,68 +144,6 @@ fn sums(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut V
 
 fn sum(one: Points, other: Points) -> Points {
     one.into_iter().zip(other).map(|((place, a), (_, b))| (place, a + b)).collect()
-}
-
-/// A quantity that is computed from another one.
-#[derive(Debug, Clone, Copy, PartialEq)]
-enum Conversion {
-    /// The loss is the logarithm of the perplexity.
-    Logarithm,
-    /// The accuracy is what an error rate lacks to one.
-    Complement,
-}
-
-/// The metric that a name stands for after a conversion.
-pub fn stands_for(name: &str) -> Option<(Target, u32)> {
-    converted(name).map(|(_, target)| target)
-}
-
-fn converted(name: &str) -> Option<(Conversion, (Target, u32))> {
-    let words = names::words(name);
-    let is = |known: &[&str]| words.iter().any(|word| known.contains(&word.as_str()));
-    let (conversion, from, to): (_, &[&str], _) = match () {
-        () if is(&["ppl", "perplexity"]) => (Conversion::Logarithm, &["ppl", "perplexity"], "loss"),
-        () if is(&ERROR_RATES) => (Conversion::Complement, &ERROR_RATES, "accuracy"),
-        () => return None,
-    };
-    let words = words.iter().filter(|word| *word != "rate" && *word != "classification");
-    let words = words.map(|word| if from.contains(&word.as_str()) { to } else { word.as_str() });
-    Some((conversion, meaning(&words.collect::<Vec<_>>().join(" "))?))
-}
-
-fn conversions(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
-    let found: Vec<_> = values
-        .keys()
-        .filter(|name| is_free(name))
-        .filter_map(|name| match converted(name)? {
-            (conversion, (Target::Metric(at), _)) => Some((name.clone(), conversion, METRICS[at])),
-            _ => None,
-        })
-        .collect();
-    for (name, conversion, metric) in found.into_iter().filter(|(.., metric)| !has(values, metric)).collect::<Vec<_>>()
-    {
-        let points = &values[&name];
-        let finite = || points.iter().map(|(_, value)| *value).filter(|value| value.is_finite());
-        let (least, most) = (finite().fold(f64::INFINITY, f64::min), finite().fold(f64::NEG_INFINITY, f64::max));
-        let is_rate = names::words(&name).iter().any(|word| word == "rate" || word == "merror");
-        let convert: &dyn Fn(f64) -> f64 = match conversion {
-            Conversion::Logarithm if least >= 1.0 => &f64::ln,
-            Conversion::Complement if least >= 0.0 && most <= 1.0 => &|error| 1.0 - error,
-            Conversion::Complement if is_rate && least >= 0.0 && most <= 100.0 => &|error| 1.0 - error / 100.0,
-            _ => continue,
-        };
-        let points: Points = points.iter().map(|(place, value)| (*place, convert(*value))).collect();
-        let part = if names_part(&name).is_some() { metric } else { metric.split('_').next_back().unwrap_or(metric) };
-        note(
-            notes,
-            match conversion {
-                Conversion::Logarithm => format!("{name} is shown as its logarithm, the loss"),
-                Conversion::Complement => format!("{name} is an error, shown as accuracy (1 − error)"),
-            },
-        );
-        values.to_mut().remove(&name);
-        values.to_mut().insert(part.to_owned(), points);
-    }
 }
 
 /// If a set has no loss by a known name, but one with unknown words, it is that one: `dice_loss`. If nothing else was
@@ -379,11 +317,13 @@ fn score_for_accuracy(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool,
     let is_candidate =
         |name: &str, points: &Points| is_series(points) && is_free(name) && !is_of_training(name, values);
     let found = values.iter().filter(|(name, points)| is_candidate(name, points));
-    let found: Vec<_> = found.filter_map(|(name, points)| Some((score(name)?, points.len(), name.clone()))).collect();
+    let found: Vec<_> = found.filter_map(|(name, points)| Some((score(name)?, points.len(), name))).collect();
     // What is printed only where it got better is no curve.
     let most = found.iter().map(|(_, points, _)| *points).max().unwrap_or_default();
-    let found = found.into_iter().filter(|(_, points, _)| 2 * points >= most).map(|(rank, _, name)| (rank, name)).min();
-    if let Some((_, name)) = found.filter(|_| !has_accuracy) {
+    let found = found.into_iter().filter(|(_, points, _)| 2 * points >= most);
+    // Of names of sets that are unknown and one that is known, the latter is that of validation.
+    let found = found.map(|(rank, _, name)| (names_part(name).is_none(), rank, name.clone())).min();
+    if let Some((.., name)) = found.filter(|_| !has_accuracy) {
         use_score(values, &name, notes);
     }
 }

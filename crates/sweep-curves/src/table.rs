@@ -1,6 +1,8 @@
 //! Reader for tables: Keras' CSVLogger, Lightning's `metrics.csv`, Ultralytics' `results.csv`, W&B's exports, this
 //! project's `epochs.csv`, and other files with a header and one row per epoch.
 
+mod file;
+
 use std::collections::HashSet;
 use std::sync::LazyLock;
 
@@ -8,7 +10,7 @@ use regex::Regex;
 
 use super::cells::number;
 use super::gather::{Gather, no_column, with_part};
-use super::names::{Choice, Target, is_part, meaning, names_part, quantity, words};
+use super::names::{Choice, Target, is_part, is_validation, meaning, quantity, words};
 use super::rows::{Place, Row};
 use super::special::is_measure;
 use super::{Problem, doubts};
@@ -119,15 +121,19 @@ pub fn read(bytes: &[u8], file: &str, choices: &[Choice], gather: &mut Gather) -
         return Err(Problem::new(format!("it has more than {MOST_COLUMNS} columns")));
     }
     let mut header: Vec<String> = header.iter().map(|name| String::from_utf8_lossy(name).into_owned()).collect();
+    let records = records.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
     if header == ["Wall time", "Step", "Value"]
-        && let Some(name) = tag(file)
+        && let Some((name, why)) = file::tag(file, &records)
     {
-        gather.note(format!("Value was read as {name}, which is in the file's name"));
+        gather.note(format!("Value was read as {name}, {why}"));
         header[2] = name;
         header[0].clear();
     }
-    let records = records.collect::<Result<Vec<_>, _>>().map_err(unreadable)?;
-    let table = Table::new(&header, &records, choices)?;
+    let mut table = Table::new(&header, &records, choices)?;
+    if choices.is_empty() && !gather.is_raw() && gather.prefix.is_none() {
+        table.of_file = table.set_of_file(file, gather);
+    }
+    table.restarts(&records).into_iter().for_each(|said| gather.note(said));
     if choices.is_empty()
         && let Some(problem) = table.comparison(&records)
     {
@@ -170,17 +176,6 @@ pub fn read(bytes: &[u8], file: &str, choices: &[Choice], gather: &mut Gather) -
 /// The start of a line, for messages.
 fn shown(record: &csv::ByteRecord) -> String {
     String::from_utf8_lossy(&record.iter().collect::<Vec<_>>().join(&b","[..])).chars().take(40).collect()
-}
-
-/// The metric of a table that TensorBoard saves, by its name: `run-validation-tag-epoch_loss.csv`.
-fn tag(file: &str) -> Option<String> {
-    let stem = file.rsplit(['/', '\\']).next()?.trim_end_matches(".gz").trim_end_matches(".csv");
-    let (run, tag) = stem.strip_prefix("run-").and_then(|rest| rest.split_once("-tag-")).unwrap_or(("", stem));
-    let name = match names_part(run).filter(|_| names_part(tag).is_none()) {
-        Some(part) => format!("{part} {tag}"),
-        None => tag.to_owned(),
-    };
-    matches!(meaning(&name), Some((Target::Metric(_) | Target::LearningRate, _))).then_some(name)
 }
 
 /// Whether a field is a number with a decimal comma. Three digits after the comma may be thousands, unless zero stands
@@ -261,6 +256,8 @@ struct Table<'a> {
     /// A column with the names of metrics, and the one with their values.
     long: Option<(usize, usize)>,
     decimal_commas: bool,
+    /// The set that the name of the file tells, if no column does.
+    of_file: Option<&'static str>,
     /// The run and the metric of columns that name both.
     runs: Vec<Option<(String, &'a str)>>,
 }
@@ -322,7 +319,27 @@ impl<'a> Table<'a> {
             Some((run.to_owned(), metric))
         };
         let runs = names.iter().map(|name| of_wandb(name).or_else(|| run_of(name))).collect();
-        Ok(Table { names, epoch, step, split, curves, told_apart, long, decimal_commas, runs })
+        Ok(Table { names, epoch, step, split, curves, told_apart, long, decimal_commas, of_file: None, runs })
+    }
+
+    /// Where a time that was counted from the start goes back, although the epoch goes on: the training was started again.
+    fn restarts(&self, records: &[csv::ByteRecord]) -> Option<String> {
+        const RARE: usize = 4;
+        let is_time = |name: &String| matches!(name.to_lowercase().as_str(), "time" | "elapsed" | "elapsed_time");
+        let at = self.names.iter().position(is_time)?;
+        let epoch = self.epoch?;
+        let rows = records.iter().filter_map(|row| Some((self.number(row, Some(epoch))?, self.number(row, Some(at))?)));
+        let rows: Vec<(f64, f64)> = rows.collect();
+        let back = rows.windows(2).filter(|pair| pair[1].0 > pair[0].0 && pair[1].1 < pair[0].1);
+        let back: Vec<String> = back.map(|pair| format!("{}", pair[1].0)).collect();
+        // Times of single epochs go back and forth.
+        (!back.is_empty() && RARE * back.len() < rows.len()).then(|| {
+            format!(
+                "{} goes back at epoch {}, so the training was started again there",
+                self.names[at],
+                back.join(", ")
+            )
+        })
     }
 
     /// The problem of a table whose rows are trainings of their own: each has another name, or other settings. Or they are
@@ -440,7 +457,13 @@ impl<'a> Table<'a> {
             if WANDB_BESIDE.iter().any(|beside| metric.ends_with(beside)) {
                 continue;
             }
-            let value = (with_part(part, metric).into_owned(), value);
+            let name = match self.of_file {
+                Some(part) if is_measure(metric) => {
+                    format!("{} {metric}", if is_validation(part) { part } else { "train" })
+                }
+                _ => with_part(part, metric).into_owned(),
+            };
+            let value = (name, value);
             match rows.iter_mut().find(|row| row.curve == run) {
                 Some(row) => row.values.push(value),
                 None => rows.push(Row { curve: run.to_owned(), place, values: vec![value] }),

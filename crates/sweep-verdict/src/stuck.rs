@@ -3,7 +3,7 @@
 use super::finding::Unit;
 use super::series::{Series, median, median_error};
 use super::view::View;
-use super::{Advice, Finding, Name, Severity};
+use super::{Advice, Finding, Name, Severity, Task};
 use sweep_core::trial::Goal;
 
 /// Minimum number of epochs. Fewer may be a slow start.
@@ -177,7 +177,9 @@ fn at_chance(view: &View) -> Option<Finding> {
     // Training metrics are used if there are any, because learning shows there first.
     let loss = view.train_loss.as_ref().or(view.val_loss.as_ref());
     let accuracy = view.train_accuracy.as_ref().or(view.val_accuracy.as_ref());
-    if loss.or(accuracy)?.len() < LEAST_EPOCHS || loss.is_some_and(falls) {
+    // A sum of losses of a detector and its mean precision are no loss and no accuracy of classes.
+    let has_classes = view.context.task != Task::Detection;
+    if !has_classes || loss.or(accuracy)?.len() < LEAST_EPOCHS || loss.is_some_and(falls) {
         return None;
     }
     let best_loss = loss.map(|loss| loss.best_level());

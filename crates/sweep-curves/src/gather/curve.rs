@@ -6,6 +6,7 @@ use super::{CURVE, Found, Points, Values, listed, note};
 use crate::clock::Clock;
 use crate::doubts::{Read, Used};
 use crate::names::{Choice, Target, is_ignorable, is_validation, meaning, names_part, quantity, words};
+use crate::rows::Place;
 use crate::{Divergence, ForeignCurve, special};
 use sweep_core::trial::{EpochMetrics, METRICS};
 
@@ -59,20 +60,26 @@ pub(super) fn curve(
     singles(values, &metrics, &mut notes);
     guesses(&metrics, choices, &mut notes);
     rounded(&metrics, &mut notes);
+    ended_early(&metrics, &mut notes);
     let clock = Clock::new(&metrics, &mut notes);
     let mut epochs: BTreeMap<u32, EpochMetrics> = BTreeMap::new();
     let mut lost: BTreeMap<u32, f64> = BTreeMap::new();
+    let mut lost_in_validation: BTreeMap<u32, f64> = BTreeMap::new();
     // Only this metric indicates a divergence. In tables, NaN in other metrics may mean that they were not measured.
     let telling = [0, 2, 4].into_iter().find(|at| metrics[*at].is_some());
     for (at, (name, points)) in metrics.iter().enumerate().filter_map(|(at, found)| Some((at, (*found)?))) {
         let scale = percent(at, name, points, &mut notes);
         let mut means: BTreeMap<u32, (f64, u32)> = BTreeMap::new();
+        let mut left: BTreeMap<u32, f64> = BTreeMap::new();
         for (place, value) in points {
             let Some(epoch) = clock.epoch(*place) else { continue };
             if !value.is_finite() {
                 if telling == Some(at) {
                     lost.insert(epoch, *value);
+                } else if at == 4 {
+                    lost_in_validation.insert(epoch, *value);
                 }
+                left.entry(epoch).or_insert(*value);
                 continue;
             }
             let mean = means.entry(epoch).or_default();
@@ -80,24 +87,17 @@ pub(super) fn curve(
             *mean = if METRICS[at].starts_with("val") { (*value, mean.1 + 1) } else { (mean.0 + value, mean.1 + 1) };
         }
         several_values(name, &means, &mut notes);
+        left.retain(|epoch, _| !means.contains_key(epoch));
+        not_finite(name, &left, &mut notes);
         for (epoch, (sum, count)) in means {
             let metrics = epochs.entry(epoch).or_insert(EpochMetrics { epoch, ..EpochMetrics::default() });
             let count = if METRICS[at].starts_with("val") { 1 } else { count };
             *field(metrics, at) = Some(sum / f64::from(count) / scale).filter(|value| value.is_finite());
         }
     }
-    let rates = find(Target::LearningRate, values, choices).map(|(_, rates)| rates.iter());
-    for (place, rate) in rates.into_iter().flatten().filter(|(_, rate)| rate.is_finite()) {
-        let Some(epoch) = clock.epoch(*place) else { continue };
-        epochs.entry(epoch).and_modify(|metrics| metrics.learning_rate = Some(*rate));
-    }
-    let last_finite = epochs.iter().rev().find(|(_, m)| telling.is_none_or(|at| m.get(METRICS[at]).is_some()));
-    let after = last_finite.map_or(0, |(epoch, _)| *epoch);
-    let divergence = lost.into_iter().find(|(epoch, _)| *epoch > after).map(|(epoch, value)| {
-        let of = if telling == Some(4) { "validation" } else { "training" };
-        Divergence { epoch, what: format!("{of} loss is {value}") }
-    });
+    set_rates(&mut epochs, values, choices, &clock);
     let epochs: Vec<EpochMetrics> = epochs.into_values().collect();
+    let divergence = of_loss(telling, &epochs, lost).or_else(|| of_validation(&epochs, &lost_in_validation));
     let unused = unused(values, &metrics, choices);
     let doubtful: Vec<String> = unused.iter().filter(|name| is_doubtful(name, values, &metrics)).cloned().collect();
     let may_be_validation = special::may_be_validation(&doubtful, metrics[0].is_some());
@@ -123,6 +123,58 @@ pub(super) fn curve(
     let name = name.to_owned();
     let curve = ForeignCurve { name, epochs, divergence, unused, once, may_be_validation, single_batches, notes };
     (!curve.epochs.is_empty() || curve.divergence.is_some()).then_some((curve, read))
+}
+
+/// Adds the learning rates, each of which is the last one of its epoch.
+fn set_rates(epochs: &mut BTreeMap<u32, EpochMetrics>, values: &Values, choices: &[Choice], clock: &Clock) {
+    let rates = find(Target::LearningRate, values, choices).map(|(_, rates)| rates.iter());
+    for (place, rate) in rates.into_iter().flatten().filter(|(_, rate)| rate.is_finite()) {
+        let Some(epoch) = clock.epoch(*place) else { continue };
+        epochs.entry(epoch).and_modify(|metrics| metrics.learning_rate = Some(*rate));
+    }
+}
+
+/// Where the loss that tells of it stopped being finite for good.
+fn of_loss(telling: Option<usize>, epochs: &[EpochMetrics], lost: BTreeMap<u32, f64>) -> Option<Divergence> {
+    let last_finite = epochs.iter().rev().find(|m| telling.is_none_or(|at| m.get(METRICS[at]).is_some()));
+    let after = last_finite.map_or(0, |m| m.epoch);
+    lost.into_iter().find(|(epoch, _)| *epoch > after).map(|(epoch, value)| {
+        let of = if telling == Some(4) { "validation" } else { "training" };
+        Divergence { epoch, what: format!("{of} loss is {value}") }
+    })
+}
+
+/// Says in how many epochs a metric has only values that are not finite.
+fn not_finite(name: &str, left: &BTreeMap<u32, f64>, notes: &mut Vec<String>) {
+    if let Some((first, value)) = left.first_key_value() {
+        let epochs = if left.len() == 1 { "1 epoch".to_owned() } else { format!("{} epochs", left.len()) };
+        note(notes, format!("{name} is not finite in {epochs}, the first of which is epoch {first} ({value})"));
+    }
+}
+
+/// Where the validation loss stopped being finite for good, while training went on. NaN may also mean that it was not
+/// measured, unless it was measured in each epoch before, or was infinite.
+fn of_validation(epochs: &[EpochMetrics], lost: &BTreeMap<u32, f64>) -> Option<Divergence> {
+    let last = epochs.iter().rfind(|epoch| epoch.val_loss.is_some())?.epoch;
+    let (at, value) = lost.range(last + 1..).next()?;
+    let was_measured = || epochs.iter().filter(|epoch| epoch.epoch <= last).all(|epoch| epoch.val_loss.is_some());
+    let is_certain =
+        lost.values().any(|value| value.is_infinite()) || lost.range(last + 1..).count() >= FEWEST && was_measured();
+    is_certain.then(|| Divergence { epoch: *at, what: format!("validation loss is {value}") })
+}
+
+/// Says that validation ended long before training did.
+fn ended_early(metrics: &[Found; METRICS.len()], notes: &mut Vec<String>) {
+    let at = |place: &Place| place.step.filter(|step| step.fract() == 0.0).or(place.epoch);
+    let ends = |metric: usize| -> Option<(f64, f64, usize)> {
+        let places: Vec<f64> = metrics[metric]?.1.iter().filter_map(|(place, _)| at(place)).collect();
+        Some((places.iter().copied().reduce(f64::min)?, places.iter().copied().reduce(f64::max)?, places.len()))
+    };
+    let (Some((.., train, _)), Some((first, last, many))) = (ends(0), ends(4).or(ends(5))) else { return };
+    let usual = (last - first) / many.saturating_sub(1).max(1) as f64;
+    if many > 1 && usual > 0.0 && train > last + 2.0 * usual {
+        note(notes, format!("validation was measured up to {last}, but training goes on to {train}"));
+    }
 }
 
 /// The metrics that a curve was made of.
@@ -293,6 +345,8 @@ fn doubles(
         let finite: Vec<f64> = points.iter().map(|(_, value)| *value).filter(|value| value.is_finite()).collect();
         finite.iter().sum::<f64>() / finite.len() as f64
     };
+    let end = |points: &Points| points.iter().filter_map(|(place, _)| place.step.or(place.epoch)).reduce(f64::max);
+    let mut longer = Vec::new();
     let mut doubles: BTreeMap<&str, Vec<&str>> = BTreeMap::new();
     for (name, points) in values.iter().filter(|(_, points)| points.len() >= CURVE) {
         let Some((Target::Metric(at), _)) = meaning(name) else { continue };
@@ -303,13 +357,19 @@ fn doubles(
         let is_other = same_quantity && (names_part(name) != names_part(used) || points.len() == known.len());
         let differs = (own - other).abs() > 0.05 * own.abs().max(other.abs());
         if name != used && is_other && differs && !choices.iter().any(|choice| choice.column == *name) {
+            if end(points) > end(known) {
+                let [own, other] = [points, known].map(|points| end(points).unwrap_or_default());
+                note(notes, format!("{name} goes on to {own}, but {used} was used and ends at {other}"));
+                longer.push(name.clone());
+                continue;
+            }
             doubles.entry(used).or_default().push(name.as_str());
         }
     }
     for (used, left) in &doubles {
         note(notes, format!("{used} was used, and other names for the same were left out: {}", listed(left)));
     }
-    doubles.into_values().flatten().map(str::to_owned).collect()
+    doubles.into_values().flatten().map(str::to_owned).chain(longer).collect()
 }
 
 /// The names that were not used and are neither places nor times.
@@ -324,7 +384,7 @@ fn unused(values: &Values, metrics: &[Found; METRICS.len()], choices: &[Choice])
         let is_validated = metrics[4].is_some() || metrics[5].is_some();
         !is_validated && names_part(used).is_some() && names_part(name).is_none() && values[name].len() > 1
     };
-    let is_double = |name: &str| match meaning(name).or_else(|| special::stands_for(name)) {
+    let is_double = |name: &str| match meaning(name) {
         Some((Target::Metric(at), _)) => {
             metrics[at].is_some_and(|(used, _)| same(used, name) || !numbered(name) && !may_be_validation(used, name))
         }

@@ -10,6 +10,7 @@ pub(super) fn line(text: &str, part: Option<&'static str>) -> Option<Line> {
     let found = average_precision(text).map(|value| (None, "val bbox_mAP".to_owned(), value));
     let found = found.or_else(|| Some((None, format!("{} accuracy", part.unwrap_or("val")), correct_share(text)?)));
     let found = found.or_else(|| score_at(text).map(|(step, value)| (Some(step), "train loss".to_owned(), value)));
+    let found = found.or_else(|| short_name(text).map(|(step, name, value)| (Some(step), name.to_owned(), value)));
     let (step, name, value) = found?;
     Some(Line { step, pairs: vec![Pair { name, value, running: false }], ..Line::default() })
 }
@@ -34,6 +35,21 @@ fn correct_share(text: &str) -> Option<f64> {
 fn score_at(text: &str) -> Option<(f64, f64)> {
     let (step, score) = text.trim().strip_prefix("Score at iteration ")?.split_once(" is ")?;
     Some((step.parse().ok()?, score.trim().parse().ok()?))
+}
+
+/// A loss in the words of llm.c, which others repeat: `s:250 trl:3.9 lr:0.001`, `s:250 tel:4.1`. `hel` is the accuracy in
+/// HellaSwag.
+fn short_name(text: &str) -> Option<(f64, &'static str, f64)> {
+    let mut words = text.trim().strip_prefix("s:")?.split_whitespace();
+    let step = words.next()?.parse().ok()?;
+    let (name, value) = words.next()?.split_once(':')?;
+    let name = match name {
+        "trl" => "train loss",
+        "tel" => "val loss",
+        "hel" => "val accuracy",
+        _ => return None,
+    };
+    Some((step, name, value.parse().ok()?))
 }
 
 /// A line of Darknet's. `2534: 1.43, 1.46 avg loss, 0.001 rate, …` has the loss of a step, and its mean. The lines about the

@@ -12,10 +12,10 @@ impl<'a> Parser<'a> {
         };
         match tokens {
             // A quoted log is indented.
-            [Mark('\t'), rest @ ..] if matches!(rest.first(), Some(Mark('['))) => match self.leading(rest) {
-                0 => 0,
-                pieces => pieces + 1,
-            },
+            [Mark('\t'), rest @ ..] if matches!(rest, [Mark('['), ..] | [Number { .. }, Mark(':'), ..]) => {
+                let pieces = self.leading(rest);
+                pieces + usize::from(pieces > 0)
+            }
             // A progress bar under the number of its epoch: `3/10: 100%|####| 4/4`, `[fold_0] 3/10: …`.
             [Fraction(epoch, epochs), Mark(':'), ..] if self.line.bar => self.of_bar(*epoch, *epochs, 2),
             [Mark('['), Word(name), Mark(']'), Fraction(epoch, epochs), Mark(':'), ..]

@@ -80,7 +80,10 @@ impl Printed {
         if self.epoch.is_some() || self.step.is_none() || line.step.is_none() {
             return;
         }
-        let goes_back = line.step < self.step && (measures || line.step <= self.first_step);
+        let evaluates_again =
+            || line.pairs.iter().any(|pair| of_validation(&pair.name) && self.at_start.contains(&pair.name));
+        let starts_again = line.step == self.step && line.step == self.first_step && measures && evaluates_again();
+        let goes_back = starts_again || line.step < self.step && (measures || line.step <= self.first_step);
         if goes_back && !line.bar && !self.closes {
             self.fit += 1;
             (self.step, self.first_step) = (line.step, line.step);

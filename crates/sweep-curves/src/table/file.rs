@@ -1,0 +1,71 @@
+//! What the name of a table's file says: the metric, or the set of all columns.
+
+use super::Table;
+use crate::gather::Gather;
+use crate::names::{Target, is_part, meaning, names_part, quantity};
+use crate::special::is_measure;
+
+/// The name of a file without its folder and its end.
+fn stem(file: &str) -> &str {
+    let name = file.rsplit(['/', '\\']).next().unwrap_or(file).trim_end_matches(".gz");
+    [".csv", ".tsv", ".txt"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
+}
+
+/// The metric of a table that TensorBoard saves, by its name, and why it is that one:
+/// `run-validation-tag-epoch_loss.csv`. If the name has only a set, the values tell the metric.
+pub(super) fn tag(file: &str, records: &[csv::ByteRecord]) -> Option<(String, String)> {
+    let stem = stem(file);
+    let (run, tag) = stem.strip_prefix("run-").and_then(|rest| rest.split_once("-tag-")).unwrap_or(("", stem));
+    let name = match names_part(run).filter(|_| names_part(tag).is_none()) {
+        Some(part) => format!("{part} {tag}"),
+        None => tag.to_owned(),
+    };
+    if matches!(meaning(&name), Some((Target::Metric(_) | Target::LearningRate, _))) {
+        return Some((name, "which is in the file's name".to_owned()));
+    }
+    let part = names_part(stem).filter(|_| quantity(stem).is_none() && !is_measure(stem))?;
+    let value = |row: &csv::ByteRecord| std::str::from_utf8(row.get(2)?).ok()?.parse::<f64>().ok();
+    let values: Vec<f64> = records.iter().filter_map(value).filter(|value| value.is_finite()).collect();
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    let third = values.len().div_ceil(3);
+    let rises = mean(&values[values.len() - third..]) > mean(&values[..third]);
+    let most = values.iter().copied().fold(0.0, f64::max);
+    // Percentages end above these.
+    let is_share = values.iter().all(|value| *value >= 0.0) && (most <= 1.0 || (10.0..=100.0).contains(&most));
+    let (metric, how) = match rises {
+        true if is_share => ("accuracy", "rise like those of a score"),
+        true => ("loss", "rise and are no shares"),
+        false => ("loss", "fall"),
+    };
+    Some((format!("{part} {metric}"), format!("because the file's name has only the set, and the values {how}")))
+}
+
+impl Table<'_> {
+    /// The set that the name of the file tells, if no column names one. What was decided is said.
+    pub(super) fn set_of_file(&self, file: &str, gather: &mut Gather) -> Option<&'static str> {
+        const CERTAIN: [&str; 5] = ["val", "valid", "validation", "eval", "evaluation"];
+        let names_set = |name: &String| names_part(name).is_some() || name.starts_with("validation_");
+        let loss = self.names.iter().find(|name| matches!(meaning(name), Some((Target::Metric(0), _))));
+        if self.split.is_some() || self.long.is_some() || self.names.iter().any(names_set) {
+            return None;
+        }
+        let stem = stem(file);
+        // `test_run` is no test set.
+        let is_certain = |part: &&str| {
+            CERTAIN.contains(part) || is_part(stem).is_some() || matches!(meaning(stem), Some((Target::Metric(_), _)))
+        };
+        let part = names_part(stem).filter(is_certain);
+        match (part, loss) {
+            (Some(part), _) if self.names.iter().any(|name| is_measure(name)) => {
+                gather.note(format!("no column names a set, so all are of the one in the file's name, {part}"));
+            }
+            (None, Some(loss)) => {
+                gather.note(format!(
+                    "neither a column nor the file's name tells the set, so {loss} was read as training"
+                ));
+            }
+            _ => {}
+        }
+        part
+    }
+}
