@@ -126,9 +126,10 @@ fn found(view: &View) -> Vec<Finding> {
         findings.retain(|finding| finding.name != first.name);
         findings.insert(0, first);
     }
-    // Beside a worse problem, swings are a detail.
+    // Beside a worse problem, small swings are a detail. Large ones need smaller steps, whatever the problem is.
     let cause = findings.iter().filter(|finding| !finding.name.is_course()).map(|finding| finding.severity).max();
-    findings.retain(|finding| finding.name != Name::Unstable || Some(finding.severity) >= cause);
+    findings
+        .retain(|finding| finding.name != Name::Unstable || Some(finding.severity) >= cause.min(Some(Severity::Clear)));
     // What describes only the course of a curve comes after causes, and the worst of it first.
     let place = |finding: &Finding| (Reverse(finding.severity), finding.name == Name::Unstable);
     findings.sort_by_key(|finding| finding.name.is_course().then(|| place(finding)));
