@@ -88,6 +88,51 @@ fn a_second_run_that_begins_as_late_as_the_first_ended_is_another_curve() {
 }
 
 #[test]
+fn a_run_whose_epochs_begin_late_is_another_one() {
+    let keras = |epochs: std::ops::RangeInclusive<u32>, of: u32| -> String {
+        epochs.map(|n| format!("Epoch {n}/{of}\n9/9 [==] - 1s - loss: 0.{n} - val_loss: 0.{n}\n")).collect()
+    };
+    let expected = "0.1 - 0.1 -, 0.2 - 0.2 -, 0.3 - 0.3 -; 0.21 - 0.21 -, 0.22 - 0.22 -, 0.23 - 0.23 -";
+    let first = keras(1..=3, 3);
+    assert_says(&format!("{first}Some words\n{}", keras(21..=23, 23)), expected, "planned epochs changes");
+    let fenced = format!("```\n{}```\n## Second\n```\n{}```\n", keras(1..=3, 30), keras(21..=23, 30));
+    assert_says(&fenced, expected, "below a heading or a fence");
+    // A training that goes on, and one that prints every tenth epoch below headings.
+    assert_reads(&(first + &keras(4..=5, 5)), "0.1 - 0.1 -, 0.2 - 0.2 -, 0.3 - 0.3 -, 0.4 - 0.4 -, 0.5 - 0.5 -");
+    let tenth: String = (1..4).map(|n| format!("# Part {n}\nEpoch {n}0: loss 0.{n}\n")).collect();
+    assert_reads(&tenth, "0.1 - - -, 0.2 - - -, 0.3 - - -");
+}
+
+#[test]
+fn a_first_epoch_that_comes_again_is_another_run() {
+    let rows: String = (0..4).map(|n| format!("{n},0.{n}5,0.{n}4\n")).collect();
+    let table = format!("epoch,loss,val_loss\n0,0.9,0.8\n{rows}");
+    let expected = "0.05 - 0.04 -, 0.15 - 0.14 -, 0.25 - 0.24 -, 0.35 - 0.34 -";
+    assert_says(&table, expected, "epoch 0 comes again with other values");
+    let first: String = (0..4).map(|n| format!("{n},0.{n}2,0.{n}1\n")).collect();
+    assert_says(
+        &format!("epoch,loss,val_loss\n{first}0,0.9,0.8\n{rows}"),
+        &format!("0.02 - 0.01 -, 0.12 - 0.11 -, 0.22 - 0.21 -, 0.32 - 0.31 -; {expected}"),
+        "epoch 0 comes again",
+    );
+    let lines: String =
+        (0..4).map(|n| format!("{{\"epoch\": {n}, \"loss\": 0.{n}5, \"val_loss\": 0.{n}4}}\n")).collect();
+    let again = format!("{{\"epoch\": 0, \"loss\": 0.9, \"val_loss\": 0.8}}\n{lines}");
+    assert_says(&again, expected, "epoch 0 comes again with other values");
+    let printed: String =
+        (1..5).map(|n| format!("Epoch {n} train Loss: 0.{n}\nEpoch {n} val Loss: 0.{n}5\n")).collect();
+    let printed = (1..9).map(|n| format!("train step: {n}, loss: 0.{n}\n")).collect::<String>()
+        + "Epoch 1 train Loss: 0.9\n"
+        + "train step: 1, loss: 0.3\n"
+        + &printed;
+    let expected = "0.1 - 0.15 -, 0.2 - 0.25 -, 0.3 - 0.35 -, 0.4 - 0.45 -";
+    assert_says(&printed, expected, "epoch 1 comes again with other values");
+    // Lightning's rows of steps, two in the first epoch.
+    let steps = "epoch,step,loss\n0,49,0.9\n0,99,0.7\n1,149,0.6\n2,199,0.5\n3,249,0.4\n";
+    assert_reads(steps, "0.8 - - -, 0.6 - - -, 0.5 - - -, 0.4 - - -");
+}
+
+#[test]
 fn sources_of_programs_are_no_logs_and_a_log_below_a_source_is() {
     let log: String = (1..4).map(|n| format!("Epoch {n}: loss 0.{n}\n")).collect();
     let code = "import torch\nfrom torch import nn\n\ndef train(model):\n    loss = 0.5\n    return loss\n";

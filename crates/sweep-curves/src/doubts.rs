@@ -32,8 +32,9 @@ pub struct Used {
 pub struct Read {
     /// The name of the curve.
     pub name: String,
-    /// The number of its epochs.
+    /// The number of its epochs, and which they are.
     pub epochs: usize,
+    pub numbers: Vec<u32>,
     /// Whether epochs are those that the file names, and how many it names.
     pub names_epochs: bool,
     pub named: usize,
@@ -100,10 +101,12 @@ fn two_series(curve: &Read, notes: &mut Vec<String>) {
     }
 }
 
-/// Curves that all have fewer epochs than the file names.
+/// Curves that together have fewer epochs than the file names.
 fn missing_epochs(curves: &[&Read], named: usize, notes: &mut Vec<String>) {
-    let most = curves.iter().filter(|curve| curve.names_epochs).map(|curve| curve.epochs).max();
-    if let Some(most) = most.filter(|most| named >= FEW && 10 * (most + 1) < 9 * named) {
+    let curves = || curves.iter().filter(|curve| curve.names_epochs);
+    let found = curves().flat_map(|curve| &curve.numbers).collect::<HashSet<_>>().len();
+    let most = curves().map(|curve| curve.epochs).max();
+    if let Some(most) = most.filter(|_| named >= FEW && 10 * (found + 1) < 9 * named) {
         note(notes, format!("{named} epochs are named, but the longest curve has {most}; the others were left out"));
     }
 }

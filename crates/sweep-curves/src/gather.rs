@@ -208,7 +208,9 @@ impl Gather {
     /// Takes apart curves of several models or trainings.
     fn divide(&mut self, notes: &mut Vec<String>) {
         let is_printed = !self.parts.is_empty();
-        let of_models = std::mem::take(&mut self.curves).into_iter().flat_map(|one| by_model(one, notes));
+        let begun = std::mem::take(&mut self.curves).into_iter().flat_map(|one| by_first_epoch(one, notes));
+        let begun: Vec<_> = begun.collect();
+        let of_models = begun.into_iter().flat_map(|one| by_model(one, notes));
         let of_models: Vec<(String, Values)> = of_models.collect();
         self.curves = match is_printed {
             true => of_models.into_iter().flat_map(|one| by_range(one, notes)).collect(),
@@ -305,6 +307,37 @@ fn by_model((name, values): (String, Values), notes: &mut Vec<String>) -> Vec<(S
         values.iter().filter_map(|(name, points)| Some((own(name)?, points.clone()))).collect()
     };
     models.iter().map(|model| ([name.as_str(), model].join(" ").trim().to_owned(), of(model))).collect()
+}
+
+/// Takes apart a first epoch that comes twice, with other values, where later ones come once: a training that was broken
+/// off, and another one.
+fn by_first_epoch((name, mut values): (String, Values), notes: &mut Vec<String>) -> Vec<(String, Values)> {
+    // Steps of the same epoch are told apart by their numbers.
+    let epoch = |(place, _): &(Place, f64)| place.epoch.filter(|_| place.step.is_none_or(|step| step.fract() != 0.0));
+    let repeats = |points: &Points| match points[..] {
+        [first, second, ..] => epoch(&first).is_some() && epoch(&first) == epoch(&second) && first.1 != second.1,
+        _ => false,
+    };
+    let rises =
+        |points: &Points| points.len() >= CURVE && points[1..].windows(2).all(|two| epoch(&two[0]) < epoch(&two[1]));
+    let has_epochs = |points: &Points| points.iter().any(|(place, _)| place.epoch.is_some());
+    let metrics = values.iter().filter(|(name, points)| special::is_metric(name) && has_epochs(points));
+    let mut metrics = metrics.map(|(_, points)| points);
+    let Some(first) = metrics.clone().find(|points| repeats(points)).and_then(|points| points[0].0.epoch) else {
+        return vec![(name, values)];
+    };
+    if !metrics.all(rises) {
+        return vec![(name, values)];
+    }
+    note(
+        notes,
+        format!(
+            "epoch {first} comes again with other values, so a training was broken off after it and another one began"
+        ),
+    );
+    let own = values.iter_mut().filter(|(_, points)| repeats(points));
+    let begun = own.map(|(name, points)| (name.clone(), vec![points.remove(0)])).collect();
+    vec![(format!("{name} broken off").trim().to_owned(), begun), (name, values)]
 }
 
 /// Takes apart what was printed by two trainings if the metrics of the one end where those of the other begin: parts of

@@ -63,7 +63,8 @@ const LOSS: [&str; 18] = [
 const ACCURACY: [&str; 8] = ["accuracy", "acc", "accu", "top1", "acc1", "prec1", "accuracy01", "accuracies"];
 /// Words that describe how a value was computed, not what it measures.
 const FILLERS: &str = "epoch step mean avg average total overall categorical sparse binary multi multiclass metrics \
-    metric running batch current s lm words main mini minibatch cv agg token";
+    metric running batch current s lm words main mini minibatch cv agg token \
+    phase";
 /// Words of a sentence around a name: `accuracy of the network on the 10000 test images`.
 const SMALL: [&str; 20] = [
     "of", "de", "da", "the", "on", "set", "data", "dataset", "images", "network", "model", "for", "in", "at", "over",
@@ -244,7 +245,9 @@ fn heading(words: &[String]) -> Option<&'static str> {
     const BESIDE: &str = "end error errors results result phase mode metrics loop running begin start started starting \
     net output summary stats statistics report performance";
     let known = |word: &str| {
-        BESIDE.split(' ').any(|known| known == word) || SMALL.contains(&word) || part_of(&[word]).is_some()
+        // `Val PER` is the rate of wrong phonemes.
+        let is_small = SMALL.contains(&word) && word != "per";
+        BESIDE.split(' ').any(|known| known == word) || is_small || part_of(&[word]).is_some()
     };
     if words.is_empty() || words.len() > 4 || !words.iter().all(|word| known(word)) {
         return None;

@@ -115,6 +115,12 @@ pub struct Printed {
     counted: f64,
     /// The number of epochs that lines name: `Epoch 3/10`.
     planned: Option<f64>,
+    /// The one that the line names, if it is another than before.
+    other_plan: Option<f64>,
+    /// The longest distance of two epochs of the training run.
+    stride: f64,
+    /// Whether a heading or a fence of Markdown came since the last line that named an epoch.
+    divided: bool,
     /// Lines of Ultralytics.
     yolo: Yolo,
     /// Histories that are printed.
@@ -250,6 +256,7 @@ impl Printed {
     }
 
     fn piece(&mut self, text: &str, redrawn: bool, rows: &mut Vec<Row>) {
+        self.divided |= epochs::divides(text);
         let Some((process, text)) = prefix::strip(text) else { return };
         if let Some(process) = process {
             return self.of_process(&format!("process {process}"), text, redrawn, rows);
@@ -278,6 +285,7 @@ impl Printed {
         if self.precedes_training(raw, &line, rows) {
             return;
         }
+        self.other_plan = line.epochs.filter(|epochs| self.planned.is_some_and(|planned| planned != *epochs));
         self.planned = line.epochs.or(self.planned);
         self.tell_apart(&mut line);
         if let Some(records) = &mut self.records {

@@ -2,6 +2,7 @@
 
 mod conversion;
 mod refused;
+mod sets;
 mod source;
 
 use std::borrow::Cow;
@@ -41,8 +42,11 @@ const SPACY: &str = "SCORE";
 pub fn rewrite<'a>(values: &'a Values, choices: &[Choice], notes: &mut Vec<String>) -> Cow<'a, Values> {
     let mut values = Cow::Borrowed(values);
     let is_free = |name: &str| !choices.iter().any(|choice| choice.column == name);
+    if choices.is_empty() {
+        refused::without_rivals(&mut values, notes);
+    }
     numbered_sets(&mut values, notes);
-    bare_sets(&mut values, &is_free, notes);
+    sets::bare_sets(&mut values, &is_free, notes);
     scores_of_catboost(&mut values, notes);
     sums(&mut values, &is_free, notes);
     conversion::conversions(&mut values, &is_free, notes);
@@ -71,35 +75,6 @@ fn numbered_sets(values: &mut Cow<Values>, notes: &mut Vec<String>) {
         (train.unwrap_or(name), points)
     });
     *values = Cow::Owned(renamed.collect());
-}
-
-/// A set beside a loss, `Loss: 0.5, Validation: 0.6`, or in the name of a column, `validation_average`, has the same
-/// quantity if its numbers fall like the loss. Two sets in a line have another quantity, the accuracy.
-fn bare_sets(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
-    const GUESSED: &str = " accuracy?";
-    let set = |name: &str| name.trim_end_matches(GUESSED).to_owned();
-    let as_loss = |name: &str| meaning(&format!("{} loss", set(name)));
-    let is_bare = |name: &&String| {
-        (name.ends_with(GUESSED) || names::quantity(name).is_none())
-            && as_loss(name).is_some_and(|(target, _)| target == Target::Metric(4))
-            && is_free(name)
-    };
-    let bare: Vec<&String> = values.keys().filter(is_bare).collect();
-    let [name] = bare[..] else { return };
-    let is_loss = |name: &&String| matches!(meaning(name), Some((Target::Metric(0), _)));
-    let Some(loss) = values.keys().find(is_loss).filter(|_| !has(values, "val_loss")) else { return };
-    let falls = |points: &Points| {
-        let mean = |points: &[(Place, f64)]| points.iter().map(|(_, value)| value).sum::<f64>() / points.len() as f64;
-        let third = points.len().div_ceil(3);
-        points.len() > 1 && mean(&points[points.len() - third..]) < mean(&points[..third])
-    };
-    if falls(&values[name]) && falls(&values[loss]) && values.keys().filter(|name| name.ends_with(GUESSED)).count() < 2
-    {
-        note(notes, format!("{} was read as a loss, because its numbers fall like those of {loss}", set(name)));
-        let (name, set) = (name.clone(), set(name));
-        let points = values.to_mut().remove(&name).unwrap_or_default();
-        values.to_mut().insert(format!("{set} loss"), points);
-    }
 }
 
 /// CatBoost prints the number of the best round beside values that it does not name. If the best value rises from round to
@@ -404,7 +379,9 @@ pub fn is_measure(name: &str) -> bool {
     const WORDS: [&str; 12] =
         ["loss", "acc", "err", "wer", "cer", "psnr", "ssim", "bleu", "rouge", "ppl", "perplexity", "corr"];
     let word = |word: &String| WORDS.iter().any(|known| word.starts_with(known));
-    is_metric(name) || is_better_high(name) || names::words(name).iter().any(word)
+    // The rate of wrong phonemes.
+    let is_per = || names::words(name).last().is_some_and(|word| word == "per");
+    is_metric(name) || is_better_high(name) || is_per() || names::words(name).iter().any(word)
 }
 
 /// Whether more of what a name says is better, so that it can stand for an accuracy and never for a loss.

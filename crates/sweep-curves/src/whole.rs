@@ -95,6 +95,81 @@ fn a_training_that_began_again_is_a_curve_of_its_own() {
 }
 
 #[test]
+fn a_line_of_the_whole_epoch_beats_those_of_its_batches() {
+    let batches = |set: &str| -> String {
+        (1..=4).map(|n| format!("{set} --- Current batch:{n}00/400  loss:[ 0.{n}3]\n")).collect()
+    };
+    let epoch = |n: u32| {
+        format!(
+            "{}Epoch [{n}]/[4] \t Training Phase Loss: 0.{n} \t Accuracy: 0.5\n{}Epoch [{n}]/[4] \t Validation Phase \
+             Loss: 0.{n}5 \t Accuracy: 0.6\n",
+            batches("train"),
+            batches("val")
+        )
+    };
+    let log: String = (1..=3).map(epoch).collect();
+    assert_reads(&log, "0.1 0.5 0.15 0.6, 0.2 0.5 0.25 0.6, 0.3 0.5 0.35 0.6");
+}
+
+#[test]
+fn a_loss_without_a_set_is_of_the_set_of_its_line() {
+    let epoch = |n: u32| {
+        format!(
+            "\tepoch {n}: train acc: 50.0%, loss: 0.{n}\nThe result of Some_Net with Adam is test acc: 60.0%, loss: 0.{n}5\n\t \
+             test acc for cat is 78.5%\n"
+        )
+    };
+    let log: String = (1..=3).map(epoch).collect();
+    assert_reads(&log, "0.1 0.5 0.15 0.6, 0.2 0.5 0.25 0.6, 0.3 0.5 0.35 0.6");
+}
+
+#[test]
+fn rows_of_a_matrix_name_no_epoch() {
+    let matrix = |n: u32| {
+        format!(
+            "matrix=tensor([[ 50,  54],\n        [ 108,  {n}12],\n        [ 2,  39]], dtype=torch.int32)\n[[1],\n [2],\n [3]]\n"
+        )
+    };
+    let epoch = |n: u32| {
+        format!(
+            "[Epoch: {n}] Train loss: 0.{n}\n{}[Epoch: {n}] Valid loss: 0.{n}5\n{}{}",
+            matrix(n),
+            matrix(n),
+            "[ 108,  612,  396],\n"
+        )
+    };
+    let log: String = (1..=3).map(epoch).collect();
+    assert_reads(&log, "0.1 - 0.15 -, 0.2 - 0.25 -, 0.3 - 0.35 -");
+}
+
+#[test]
+fn a_value_above_one_does_not_change_what_its_name_means() {
+    let per =
+        |n: u32, per: f64| format!("Epoch 0{n} | Train Loss: 0.{n} | Val Loss: 3.{n} | Val PER: {per} | Time: 3s\n");
+    let log = per(1, 1.2) + &per(2, 0.8) + &per(3, 1.4);
+    assert_reads(&log, "0.1 - 3.1 -, 0.2 - 3.2 -, 0.3 - 3.3 -");
+    let bare = |n: u32, val: f64| format!("Epoch {n}, Loss: 0.{n}, Val Loss: 3.{n}, Val: {val}\n");
+    let log = bare(1, 1.2) + &bare(2, 0.8);
+    let (found, _) = read_file("file", &log);
+    assert!(found.starts_with("0.1 - 3.1 ") && found.contains("0.2 - 3.2 "), "{found}");
+    let crosses = |n: u32, train: f64, val: f64| format!("Epoch [{n}/4], Loss: {train}, Validation: {val}\n");
+    let log = crosses(1, 1.4, 1.2) + &crosses(2, 1.1, 1.1) + &crosses(3, 0.9, 0.95) + &crosses(4, 0.8, 0.9);
+    assert_says(&log, "1.4 - 1.2 -, 1.1 - 1.1 -, 0.9 - 0.95 -, 0.8 - 0.9 -", "above 1");
+}
+
+#[test]
+fn a_score_of_the_validation_set_is_read_beside_the_losses_of_rivals() {
+    let epoch = |n: u32| {
+        format!(
+            "#####Train##### Epoch: {n}, Gen_Loss: 4.{n}, UNetR_Loss: 3.{n},   Discriminator_Loss: -1.2,\n#####Valid##### Epoch: {n}, \
+             mae_loss: 0.0{n}, psnr_loss: 31.{n},   ssim_loss: 0.6,\n"
+        )
+    };
+    let log: String = (1..=4).map(epoch).collect();
+    assert_says(&log, "- - 0.01 -, - - 0.02 -, - - 0.03 -, - - 0.04 -", "the validation set alone");
+}
+
+#[test]
 fn lines_about_examples_give_way_to_the_line_of_their_epoch() {
     let samples = |n: u32, iou: f64| -> String {
         let sample = |at| format!("Sample {at}, validation mIoU: 0.{at}3\n");

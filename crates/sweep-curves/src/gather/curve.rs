@@ -38,11 +38,14 @@ fn find<'a>(target: Target, values: &'a Values, choices: &[Choice]) -> Found<'a>
     let courses = meant
         .into_iter()
         .filter(|(_, (name, points))| !is_once(points) || longest == 1 && !(is_metric && is_single(name, values)));
-    // A few values are no course beside one. Of names that are equally near, the one with more epochs.
+    // A few values are no course beside one, and steps are none beside epochs. Of names that are equally near, the one with
+    // more epochs.
     let placed = |points: &Points| points.iter().filter(|(place, _)| place.epoch.is_some()).count();
     let is_rare = |points: &Points| points.len() < FEWEST && longest >= CURVE * FEWEST;
     courses
-        .min_by_key(|(far, (_, points))| (is_rare(points), *far, std::cmp::Reverse(placed(points))))
+        .min_by_key(|(far, (_, points))| {
+            (is_rare(points), placed(points) == 0, *far, std::cmp::Reverse(placed(points)))
+        })
         .map(|(_, found)| found)
 }
 
@@ -113,6 +116,7 @@ pub(super) fn curve(
     let read = Read {
         name: name.to_owned(),
         epochs: epochs.len(),
+        numbers: epochs.iter().map(|epoch| epoch.epoch).collect(),
         names_epochs: matches!(clock, Clock::Epochs { .. }),
         named: named.len(),
         used: used(&metrics, &epochs),

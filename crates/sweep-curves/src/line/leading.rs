@@ -23,13 +23,14 @@ impl<'a> Parser<'a> {
             {
                 self.of_bar(*epoch, *epochs, 5)
             }
-            [Mark('['), number, Mark(']'), ..] if whole(number).is_some() => {
+            [Mark('['), number, rest @ ..] if whole(number).is_some() && !is_of_list(rest) => {
                 (self.line.epoch, self.line.is_round) = (whole(number), true);
                 3
             }
             [Mark('['), epoch, Mark(','), rest @ ..] if whole(epoch).is_some() => {
                 let blank = usize::from(rest.first() == Some(&Mark('\t')));
-                let Some(step) = rest.get(blank).and_then(whole) else { return 0 };
+                let step = rest.get(blank).and_then(whole).filter(|_| !is_of_list(&rest[blank + 1..]));
+                let Some(step) = step else { return 0 };
                 (self.line.epoch, self.line.step, self.line.progress) = (whole(epoch), Some(step), true);
                 5 + blank
             }
@@ -95,6 +96,16 @@ impl<'a> Parser<'a> {
         (self.line.epoch, self.line.epochs, self.named) = (Some(epoch), Some(epochs), true);
         pieces
     }
+}
+
+/// Whether what stands behind numbers in brackets continues or ends a list of lists: a row of a matrix.
+fn is_of_list(rest: &[Token]) -> bool {
+    let mut rest = rest.iter().filter(|token| **token != Token::Mark('\t'));
+    rest.next() != Some(&Token::Mark(']'))
+        || match rest.next() {
+            Some(Token::Mark(',')) => rest.next().is_none(),
+            next => next == Some(&Token::Mark(']')),
+        }
 }
 
 /// The number of an epoch that is written together with the word: `Epoch1`, `E001`, `epoch_3`, `第3轮`.

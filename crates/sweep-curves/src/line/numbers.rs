@@ -121,6 +121,14 @@ impl Parser<'_> {
     }
 
     pub(super) fn pair(&mut self, mut name: String, value: f64, running: bool) {
+        // `The result of ResNet with Adam is test acc: 0.8`.
+        if let Some((before, after)) = name.rsplit_once(" is ")
+            && is_metric(after)
+            && !is_metric(&name)
+            && !names::is_ignorable(before)
+        {
+            name = after.to_owned();
+        }
         // `[Losses: x 0.3, y 0.2, total 0.5]`.
         if let Some(quantity) = self.quantity.filter(|_| name == "total") {
             name = format!("total {quantity}");
@@ -136,8 +144,11 @@ impl Parser<'_> {
         if let Some(part) = is_part(&name).filter(|_| is_bare_part(&name)) {
             self.part = Some(part);
             let quantity = if self.bare_sets { Some("loss") } else { self.quantity };
-            if let Some(quantity) = quantity {
-                self.line.pairs.push(Pair { name: format!("{part} {quantity}"), value, running });
+            let as_quantity = quantity.map(|quantity| format!("{part} {quantity}"));
+            // Beside the loss of a set, its other number is none.
+            let is_new = |name: &String| !self.line.pairs.iter().any(|pair| same_name(&pair.name, name));
+            if let Some(name) = as_quantity.filter(is_new) {
+                self.line.pairs.push(Pair { name, value, running });
                 return;
             }
         }

@@ -9,12 +9,25 @@ use super::{Line, Printed, Row, Target, meaning};
 /// Why another curve begins.
 const BACK: &str = "the epoch goes back, so the file has several runs; each is a curve of its own";
 const OVER: &str = "a line says that training is over, and other epochs follow; they are a curve of their own";
+const PLANS: &str = "the number of planned epochs changes where epochs are missing, so what follows is another training and a \
+                     curve of its own";
+const DIVIDED: &str =
+    "epochs are missing below a heading or a fence, so what follows is another training and a curve of its own";
 const ROUNDS: &str = "boosting rounds follow other epochs, so they are a curve of their own";
 /// An epoch with a word instead of a number, which is that of the network before training.
 static UNTRAINED: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?i)^\W*epoch\s*[:=#]\s*(?:init\w*|start|none|pre[- ]?train\w*|untrained|random)\b")
         .expect("it is an expression")
 });
+
+/// Whether a line is a heading or a fence of Markdown.
+pub(super) fn divides(text: &str) -> bool {
+    let text = text.trim();
+    let heading = text.trim_start_matches('#');
+    text.starts_with("```")
+        || text.starts_with("~~~")
+        || (1..=6).contains(&(text.len() - heading.len())) && heading.starts_with(' ')
+}
 
 impl Printed {
     /// Begins another training run.
@@ -62,6 +75,10 @@ impl Printed {
             (self.header_lag, self.epoch) = (self.header_lag + 1.0, None);
         }
         let (begins, ended) = (std::mem::take(&mut self.begins), std::mem::take(&mut self.ended));
+        let divided = std::mem::take(&mut self.divided);
+        let distance = self.epoch.map_or(0.0, |before| number - before);
+        let skips = self.stride > 0.0 && distance > self.stride;
+        self.stride = if skips { self.stride } else { self.stride.max(distance) };
         match self.epoch {
             Some(_) if begins => {
                 self.next_fit("a line says that training begins, so what follows is a curve of its own", rows)
@@ -100,6 +117,8 @@ impl Printed {
             Some(before) if number > before + 1.0 && line.is_round && !self.is_round && self.is_of_others(line) => {
                 self.next_fit(ROUNDS, rows)
             }
+            Some(_) if skips && self.other_plan.is_some() => self.next_fit(PLANS, rows),
+            Some(_) if skips && divided => self.next_fit(DIVIDED, rows),
             None if self.values.is_empty() => {}
             _ => self.hand_over(rows),
         }

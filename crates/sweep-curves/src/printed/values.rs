@@ -100,10 +100,15 @@ impl Printed {
         // The mean of the whole epoch makes that of its batches obsolete: `Epoch: 1 Average loss: 0.5`.
         let target = |value: &Value| meaning(&value.name).map(|(target, _)| target);
         let obsolete = |value: &&Value| {
+            // `val` and `Validation` are the same set, and so are `train` and no set where a set is validated.
             let part = |value: &Value| names_part(&value.name).filter(|part| is_validation(part));
+            let same = |one: Option<&str>, other: Option<&str>| match (one, other) {
+                (Some(one), Some(other)) => same_name(one, other),
+                _ => one == other,
+            };
             let is_mean = |other: &Value| {
                 let words = names::words(&other.name);
-                names_part(&other.name) == names_part(&value.name)
+                same(names_part(&other.name), names_part(&value.name))
                     || self.of_line.contains(&other.name)
                     || words.iter().any(|word| ["average", "avg", "mean", "total", "epoch"].contains(&word.as_str()))
             };
@@ -111,7 +116,7 @@ impl Printed {
             let own = names::words(&value.name);
             let shares = |other: &Value| names::words(&other.name).iter().any(|word| own.contains(word));
             let is_other = |other: &Value| {
-                other.name != value.name && part(other) == part(value) && shares(other) && is_mean(other)
+                other.name != value.name && same(part(other), part(value)) && shares(other) && is_mean(other)
             };
             let whole = |other: &Value| {
                 other.final_value && !other.came_often && is_other(other) && target(other) == target(value)

@@ -1,10 +1,12 @@
 //! Files that are no curve, or whose losses no rule can judge, by their names and words.
 
+use std::borrow::Cow;
 use std::sync::LazyLock;
 
 use regex::Regex;
 
 use crate::Problem;
+use crate::gather::{Values, note};
 use crate::names::{self, Target, meaning};
 
 /// Words in the names of rewards.
@@ -12,11 +14,11 @@ const REWARDS: [&str; 5] = ["reward", "rewards", "rew", "episode_return", "ep_re
 
 /// Why curves under these names cannot be judged, if they cannot.
 pub fn unjudgeable(names: &[&str]) -> Option<Problem> {
-    if is_adversarial(names) {
+    let is_reward = |name: &&str| names::words(name).iter().any(|word| REWARDS.contains(&word.as_str()));
+    let validated = names.iter().any(|name| is_validation_metric(name));
+    if is_adversarial(names) && !validated {
         return Some(adversarial());
     }
-    let is_reward = |name: &&str| names::words(name).iter().any(|word| REWARDS.contains(&word.as_str()));
-    let validated = names.iter().any(|name| matches!(meaning(name), Some((Target::Metric(4 | 5), _))));
     // `episode=7 return=1.5`.
     let has_returns = ["episode", "return"].iter().all(|name| names.contains(name));
     // `Episode 100  Average Score: 12.5  Epsilon: 0.6`.
@@ -25,6 +27,26 @@ pub fn unjudgeable(names: &[&str]) -> Option<Problem> {
             .iter()
             .all(|word| names.iter().any(|name| names::words(name).iter().any(|own| own == word)));
     ((has_returns || names.iter().any(is_reward)) && !validated).then(rewarded)
+}
+
+fn is_validation_metric(name: &str) -> bool {
+    matches!(meaning(name), Some((Target::Metric(4 | 5), _)))
+}
+
+/// Keeps the validation set of rivals alone: the losses of both sides say nothing about the samples.
+pub fn without_rivals(values: &mut Cow<Values>, notes: &mut Vec<String>) {
+    let names: Vec<String> = values.keys().cloned().collect();
+    let plain: Vec<&str> = names.iter().map(String::as_str).collect();
+    if !is_adversarial(&plain) || !names.iter().any(|name| is_validation_metric(name)) {
+        return;
+    }
+    let of_validation = |name: &str| names::names_part(name).is_some_and(names::is_validation);
+    values.to_mut().retain(|name, _| of_validation(name) || names::quantity(name) != Some("loss"));
+    note(
+        notes,
+        "the losses of a generator and a discriminator depend on each other, so they were left out, and the validation set \
+         alone was read",
+    );
 }
 
 /// Why a text without any curve cannot be judged, if its words tell.

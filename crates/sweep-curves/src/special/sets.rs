@@ -1,0 +1,57 @@
+//! Numbers under the name of a set alone, whose quantity the line or the course tells.
+
+use std::borrow::Cow;
+
+use super::has;
+use crate::gather::{Points, Values, note};
+use crate::names::{self, Target, meaning};
+use crate::rows::Place;
+
+/// What the reader of lines adds to the name of a set whose numbers may be accuracies.
+const GUESSED: &str = " accuracy?";
+
+/// A set beside a loss, `Loss: 0.5, Validation: 0.6`, or in the name of a column, `validation_average`, has the same
+/// quantity if its numbers fall like the loss. Two sets in a line have another quantity, the accuracy.
+pub(super) fn bare_sets(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
+    let set = |name: &str| name.trim_end_matches(GUESSED).to_owned();
+    let as_loss = |name: &str| meaning(&format!("{} loss", set(name)));
+    let is_bare = |name: &&String| {
+        (name.ends_with(GUESSED) || names::quantity(name).is_none())
+            && as_loss(name).is_some_and(|(target, _)| target == Target::Metric(4))
+            && is_free(name)
+    };
+    let guessed: Vec<String> = values.keys().filter(|name| name.ends_with(GUESSED) && is_free(name)).cloned().collect();
+    guessed.iter().for_each(|name| above_one(name, &format!("{} loss", set(name)), values, notes));
+    let bare: Vec<&String> = values.keys().filter(is_bare).collect();
+    let [name] = bare[..] else { return };
+    let is_loss = |name: &&String| matches!(meaning(name), Some((Target::Metric(0), _)));
+    let Some(loss) = values.keys().find(is_loss).filter(|_| !has(values, "val_loss")) else { return };
+    let falls = |points: &Points| {
+        let mean = |points: &[(Place, f64)]| points.iter().map(|(_, value)| value).sum::<f64>() / points.len() as f64;
+        let third = points.len().div_ceil(3);
+        points.len() > 1 && mean(&points[points.len() - third..]) < mean(&points[..third])
+    };
+    if falls(&values[name]) && falls(&values[loss]) && values.keys().filter(|name| name.ends_with(GUESSED)).count() < 2
+    {
+        note(notes, format!("{} was read as a loss, because its numbers fall like those of {loss}", set(name)));
+        let (name, set) = (name.clone(), set(name));
+        let points = values.to_mut().remove(&name).unwrap_or_default();
+        values.to_mut().insert(format!("{set} loss"), points);
+    }
+}
+
+/// Joins the numbers of a set that were read as accuracies where they are shares, and as losses elsewhere: some are above 1,
+/// so all are losses.
+fn above_one(guessed: &str, as_loss: &str, values: &mut Cow<Values>, notes: &mut Vec<String>) {
+    let Some(loss) = values.keys().find(|name| names::same_name(name, as_loss)).cloned() else { return };
+    let shares = &values[guessed];
+    let is_apart = |(place, _): &(Place, f64)| shares.iter().all(|(other, _)| other != place);
+    if !values[&loss].iter().all(is_apart) {
+        return;
+    }
+    note(notes, format!("{loss} has values above 1, so all numbers of its name were read as a loss"));
+    let shares = values.to_mut().remove(guessed).unwrap_or_default();
+    let points = values.to_mut().entry(loss).or_default();
+    points.extend(shares);
+    points.sort_by(|(one, _), (other, _)| one.epoch.partial_cmp(&other.epoch).unwrap_or(std::cmp::Ordering::Equal));
+}
