@@ -111,14 +111,11 @@ fn of_ties(analysis: &Analysis) -> Vec<Change> {
         return Vec::new();
     }
     let count = tied.len().min(TIED);
-    let points = |drawn: Drawn| -> Option<Vec<Value>> {
-        tied.iter().take(count).map(|id| Some(Value::from(point(analysis, *id, drawn)?))).collect()
-    };
+    let points: Option<Vec<Value>> =
+        tied.iter().take(count).map(|id| Some(Value::from(point(analysis, *id)?))).collect();
     let which = if count < tied.len() { format!("The best {count} of them") } else { "They".to_owned() };
     let reason = format!("{} trials are tied. {which} run again, and no others.", tied.len());
-    let enqueue = [Drawn::Rounded, Drawn::Exact].into_iter().filter_map(points);
-    let enqueue = enqueue.map(|points| change(&["enqueue"], points, reason.clone()));
-    let mut changes: Vec<Change> = enqueue.collect();
+    let mut changes: Vec<Change> = points.map(|points| change(&["enqueue"], points, reason)).into_iter().collect();
     if !changes.is_empty() {
         changes.push(change(&["repeats"], SEEDS, "Only repeats with other seeds can show which is best."));
         let reason = format!("These {count} configurations with {SEEDS} seeds each.");
@@ -147,35 +144,22 @@ pub fn of_best(analysis: &Analysis, kept: &[Change]) -> Vec<Change> {
             }
         }
     };
-    let points = [Drawn::Rounded, Drawn::Exact].into_iter().filter_map(|drawn| {
-        let mut table = point(analysis, *best, drawn)?;
+    let table = point(analysis, *best).map(|mut table| {
         new(&mut table);
-        Some(table).filter(|table| !table.is_empty())
+        table
     });
     let reason = "The best configuration so far runs first, to compare with.";
-    points.map(|table| change(&["enqueue"], vec![Value::from(table)], reason)).collect()
+    let table = table.filter(|table| !table.is_empty());
+    table.map(|table| change(&["enqueue"], vec![Value::from(table)], reason)).into_iter().collect()
 }
 
-/// How a number that was drawn from a range is written.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub enum Drawn {
-    /// With three digits, which is easier to read.
-    Rounded,
-    /// As it was. A rounded number may lie outside its range.
-    Exact,
-}
-
-/// The parameters of a trial, as `enqueue` takes them.
-pub fn point(analysis: &Analysis, id: TrialId, drawn: Drawn) -> Option<Mapping> {
+/// The parameters of a trial, as `enqueue` takes them. Numbers keep all of their digits: with a learning rate that is too
+/// high, the fourth one can decide on the result.
+pub fn point(analysis: &Analysis, id: TrialId) -> Option<Mapping> {
     let settings = &analysis.history.trial(id)?.settings;
     let parameters = analysis.spec.space.parameters.iter();
     let known = parameters.filter_map(|one| Some((one, settings.get(&one.name)?)));
-    let pairs = known.map(|(parameter, value)| {
-        let rounded = value.as_f64().filter(|_| drawn == Drawn::Rounded && parameter.distribution.count().is_none());
-        let value = rounded.map_or_else(|| serde_yaml::to_value(value), |number| Ok(values::rounded(number).into()));
-        Some((parameter.name.as_str().into(), value.ok()?))
-    });
-    pairs.collect()
+    known.map(|(parameter, value)| Some((parameter.name.as_str().into(), serde_yaml::to_value(value).ok()?))).collect()
 }
 
 /// Recommended steps before the next sweep that no sweep can take.

@@ -7,7 +7,7 @@ use std::path::Path;
 use serde_yaml::{Mapping, Value};
 
 use super::super::analysis::Analysis;
-use super::propose::{self, Drawn};
+use super::propose;
 use super::{Change, Made, page, rate};
 use sweep_spec::{From, Spec, Stage, parse_yaml};
 
@@ -24,8 +24,7 @@ pub fn file(text: &str, folder: &Path, analysis: &Analysis, stage: &Stage, cap: 
         From::Top(count) => {
             let constants = stage.constants();
             let best = analysis.groups.iter().take(usize::try_from(count).unwrap_or(usize::MAX));
-            let configuration =
-                |trial| Some(Value::from(with(propose::point(analysis, trial, Drawn::Exact)?, &constants)));
+            let configuration = |trial| Some(Value::from(with(propose::point(analysis, trial)?, &constants)));
             let best: Vec<Value> = best.filter_map(|group| configuration(*group.trials.first()?)).collect();
             let reason = format!("The best {} configurations so far run again, and no others.", best.len());
             let enqueue = propose::change(&["enqueue"], best, reason);
