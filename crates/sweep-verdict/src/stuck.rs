@@ -253,7 +253,7 @@ fn falls(loss: &Series) -> bool {
 }
 
 /// Whether the loss falls from each epoch to the next.
-fn creeps(loss: &Series) -> bool {
+pub fn creeps(loss: &Series) -> bool {
     loss.len() >= FALLING.0 && loss.values.windows(2).all(|pair| pair[1] < pair[0])
 }
 

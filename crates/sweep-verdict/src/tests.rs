@@ -190,6 +190,21 @@ fn a_network_that_learns_nothing_but_a_little_in_every_epoch_is_told_to_take_lar
 }
 
 #[test]
+fn a_network_that_fits_badly_and_better_in_every_epoch_is_told_to_take_larger_steps() {
+    let epoch = |epoch: u32| EpochMetrics {
+        epoch,
+        train_loss: Some(2.29 - 8e-4 * f64::from(epoch)),
+        train_accuracy: Some(0.129 + 0.0015 * f64::from(epoch.min(15))),
+        val_loss: Some(2.28 - 8e-4 * f64::from(epoch)),
+        val_accuracy: Some(0.144 + 0.0015 * f64::from(epoch.min(15))),
+        ..EpochMetrics::default()
+    };
+    let findings = judge(&(1..=20).map(epoch).collect::<Vec<_>>(), &TEN_CLASSES);
+    assert_eq!(findings[0].name, Name::Underfit, "{findings:#?}");
+    assert!(merged_advice(&findings).contains(&Advice::HigherLearningRate), "{findings:#?}");
+}
+
+#[test]
 fn noise_without_a_trend_is_neither_overfitting_nor_improvement() {
     let flat = |seed| {
         let mut flat = curve(Kind::Good, 40, 0.05, seed, true);

@@ -1,6 +1,7 @@
 //! Underfit: training itself ends with a poor and flat curve, and validation is not far behind it.
 
 use super::finding::Unit;
+use super::stuck::creeps;
 use super::view::View;
 use super::{Advice, Finding, Name, Severity};
 
@@ -38,6 +39,7 @@ pub fn find(view: &View) -> Option<Finding> {
             .evidence(format!("{what} at the end"), poor.unit, poor.value)
             .evidence("training minus validation accuracy", Unit::Accuracy, view.accuracy_gap())
             .advice([Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::DefaultAdam])
+            .advice(view.train_loss.as_ref().is_some_and(creeps).then_some(Advice::HigherLearningRate))
             .advice([Advice::LessRegularization, Advice::LargerNetwork, Advice::BatchNorm]),
     )
 }
