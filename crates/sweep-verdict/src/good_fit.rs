@@ -41,7 +41,7 @@ pub fn objection(view: &View) -> Option<Finding> {
     unmoved(view).or_else(|| validation_unmoved(view)).or_else(|| above_best(view)).or_else(|| poor(view))
 }
 
-/// No loss moves, and no accuracy does.
+/// Neither the training loss nor another moves, and no accuracy does.
 fn unmoved(view: &View) -> Option<Finding> {
     let losses = || view.train_loss.iter().chain(&view.val_loss);
     let settled = |loss: &Series| {
@@ -51,7 +51,7 @@ fn unmoved(view: &View) -> Option<Finding> {
             && loss.best_level() > left * loss.values[0]
     };
     let still = |loss: &Series| loss.values[0] - loss.best_level() < HARDLY * loss.values[0].abs() || settled(loss);
-    let loss = losses().next().filter(|loss| loss.len() >= LEAST_VALUES)?;
+    let loss = view.train_loss.as_ref().filter(|loss| loss.len() >= LEAST_VALUES)?;
     if !losses().all(still) || view.train_accuracy.iter().chain(&view.val_accuracy).any(moves) {
         return None;
     }
