@@ -2,6 +2,7 @@
 
 use tch::{TchError, Tensor};
 
+use super::fused_activation::lets_through;
 use super::memory::{Element, values, values_mut, with_element};
 use super::{Pass, run};
 
@@ -240,16 +241,10 @@ impl<T: Element> Pass for Forward<'_, T> {
         for (xs, ys) in xs.chunks_exact(mean.len()).zip(ys.chunks_exact_mut(mean.len())) {
             for ((x, y), ((mean, slope), level)) in xs.iter().zip(ys).zip(mean.iter().zip(slope).zip(level)) {
                 *y = T::nearest((x.value() - mean) * slope + level);
-                *y = if opened(relu, *y) { *y } else { T::ZERO };
+                *y = if lets_through(relu, *y) { *y } else { T::ZERO };
             }
         }
     }
-}
-
-/// Returns whether ReLU lets an output through. NaN is let through, so that it is not hidden.
-#[inline(always)]
-fn opened<T: Element>(relu: bool, y: T) -> bool {
-    !relu | y.above(T::ZERO) | y.is_nan()
 }
 
 /// Sums the gradients of a block, and their products with the inputs' distances from the mean.
@@ -291,7 +286,7 @@ impl<T: Element> Pass for Sums<'_, T> {
             let (sums, products) = found[index / each * 2 * channels..][..2 * channels].split_at_mut(channels);
             let found = sums.iter_mut().zip(products).zip(mean);
             for ((gradient, (x, y)), ((sum, product), mean)) in gradient.iter().zip(xs.iter().zip(ys)).zip(found) {
-                let gradient = if opened(relu, *y) { gradient.value() } else { 0.0 };
+                let gradient = if lets_through(relu, *y) { gradient.value() } else { 0.0 };
                 *sum += gradient;
                 *product += gradient * (x.value() - mean);
             }
@@ -335,7 +330,7 @@ impl<T: Element> Pass for Backward<'_, T> {
             for ((gradient, (x, y)), (factor, (mean, (slope, level)))) in
                 gradient.iter_mut().zip(xs.iter().zip(ys)).zip(lines)
             {
-                let passed = if opened(relu, *y) { gradient.value() } else { 0.0 };
+                let passed = if lets_through(relu, *y) { gradient.value() } else { 0.0 };
                 *gradient = T::nearest(passed * factor + (x.value() - mean) * slope + level);
             }
         }

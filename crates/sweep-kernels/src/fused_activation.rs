@@ -107,10 +107,15 @@ impl<T: Element> Pass for Backward<'_, T> {
     #[inline(always)]
     fn run<S: pulp::Simd>(self, _: S) {
         for (gradient, y) in self.gradient.iter_mut().zip(self.ys) {
-            let open = y.above(T::ZERO) | y.is_nan();
-            *gradient = if open { gradient.times(self.scale) } else { T::ZERO };
+            *gradient = if lets_through(true, *y) { gradient.times(self.scale) } else { T::ZERO };
         }
     }
+}
+
+/// Returns whether ReLU, if there is one, lets a value through. NaN is let through, so that it is not hidden.
+#[inline(always)]
+pub(super) fn lets_through<T: Element>(relu: bool, value: T) -> bool {
+    !relu | value.above(T::ZERO) | value.is_nan()
 }
 
 /// A fused activation in the form that the passes need.
@@ -139,10 +144,10 @@ impl Open {
         }
     }
 
-    /// Returns whether a value is passed on. NaN is passed on, so that it is not hidden.
+    /// Returns whether a value is passed on.
     #[inline(always)]
     fn lets<T: Element>(self, x: T, bits: u16) -> bool {
-        (!self.relu | x.above(T::ZERO) | x.is_nan()) & (bits >= self.least)
+        lets_through(self.relu, x) & (bits >= self.least)
     }
 
     /// Applies the activation in place and writes [`SHUT`] to `which` for each value that was not passed on. `before`
