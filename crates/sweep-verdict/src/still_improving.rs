@@ -36,8 +36,8 @@ const RUN_OUT: f64 = 0.05;
 pub fn find(view: &View) -> Option<Finding> {
     let (series, outlook, worth) = forecast(view)?;
     let [worse, better] = outlook.between;
-    // If even the worse end of the forecast is no loss, the gain itself determines the severity.
-    let sure = series.gain(worse, series.end()) >= 0.0;
+    // If no curve that fits loses anything, the gain itself determines the severity.
+    let sure = outlook.least_gain >= 0.0;
     let severity = if sure { Severity::scale(outlook.gain / worth, [CLEAR, f64::INFINITY]) } else { Severity::Mild };
     let text = |value| unit(series).text(value);
     if let Some(left) = learning_rate_left(view).filter(|left| *left < RUN_OUT) {
@@ -45,7 +45,7 @@ pub fn find(view: &View) -> Option<Finding> {
     }
     let headline = format!(
         "More epochs {} help: validation {} was still improving when training ended ({}). The forecast for epoch {} is \
-         {} (95% interval {} to {}).",
+         {} (90% interval {} to {}).",
         if sure { "would" } else { "may" },
         word(series),
         text(series.end()),
@@ -59,8 +59,8 @@ pub fn find(view: &View) -> Option<Finding> {
             .evidence(format!("validation {} at the end", word(series)), unit(series), series.end())
             .evidence("forecast for epoch", Unit::Epoch, f64::from(outlook.until))
             .evidence("forecast", unit(series), outlook.expected)
-            .evidence("worst forecast (95% interval)", unit(series), worse)
-            .evidence("best forecast (95% interval)", unit(series), better)
+            .evidence("worst forecast (90% interval)", unit(series), worse)
+            .evidence("best forecast (90% interval)", unit(series), better)
             .advice([Advice::MoreEpochs { until: outlook.until, longer_schedule: false }])
             .advice(slow(view).then_some(Advice::HigherLearningRate)),
     )
@@ -150,7 +150,7 @@ fn goes_on(series: &Series, worth: f64) -> bool {
 fn forecast<'v>(view: &'v View) -> Option<(&'v Series, Outlook, f64)> {
     let watched = view.watched()?;
     let worth = worth_of(watched);
-    if let Some(outlook) = view.outlook.filter(|outlook| promises(watched, outlook, worth)) {
+    if let Some(outlook) = view.outlook.filter(|outlook| promises(outlook, worth)) {
         return Some((watched, outlook, worth));
     }
     let (loss, outlook) = (view.val_loss.as_ref()?, view.loss_outlook?);
@@ -159,13 +159,12 @@ fn forecast<'v>(view: &'v View) -> Option<(&'v Series, Outlook, f64)> {
     }
     let poor = view.poor_training(view.last).is_some();
     let worth = if poor { WORTH_POOR } else { WORTH_LOSS_ALONE } * loss.end().abs();
-    let sure = loss.gain(outlook.between[0], loss.end()) >= 0.0;
-    (sure && outlook.gain >= worth).then_some((loss, outlook, worth))
+    (outlook.least_gain >= 0.0 && outlook.gain >= worth).then_some((loss, outlook, worth))
 }
 
 /// Returns whether a forecast is worth the epochs. If more may be lost than gained, it is no forecast.
-fn promises(series: &Series, outlook: &Outlook, worth: f64) -> bool {
-    let may_lose = series.gain(series.end(), outlook.between[0]);
+fn promises(outlook: &Outlook, worth: f64) -> bool {
+    let may_lose = -outlook.least_gain;
     let least = if may_lose > 0.0 { UNSURE * worth } else { worth };
     outlook.gain >= least.max(may_lose)
 }

@@ -106,7 +106,7 @@ fn the_beginning_of_the_published_question_is_not_judged_as_the_whole() {
     let improving = twenty.iter().find(|finding| finding.name == Name::StillImproving).expect("it still improves");
     assert_eq!(evidence(improving, "forecast for epoch"), 30.0);
     let (worst, best) =
-        (evidence(improving, "worst forecast (95% interval)"), evidence(improving, "best forecast (95% interval)"));
+        (evidence(improving, "worst forecast (90% interval)"), evidence(improving, "best forecast (90% interval)"));
     assert!(worst < 0.6037 && 0.6037 < best && best - worst < 0.2, "{improving:#?}");
 }
 
