@@ -151,7 +151,8 @@ fn as_text(diagnoses: &[Diagnosis]) -> String {
             1 => "1 epoch".to_owned(),
             many => format!("{many} epochs"),
         };
-        let _ = writeln!(text, "{title}: {count} ({format})");
+        let names = curve.names.iter().map(|(metric, name)| format!("; {metric} is {name}")).collect::<String>();
+        let _ = writeln!(text, "{title}: {count} ({format}){}", format::clean(&names));
         for note in notes {
             wrap(&mut text, &format!("note: {note}"), ["  ", "  "]);
         }

@@ -97,9 +97,9 @@ fn header_of(line: &str) -> Option<Columns> {
         let known = meanings.iter().flatten().count();
         let begins = matches!(meanings.first(), Some(Some(Target::Epoch | Target::Step)));
         // A sentence may have the words, too: `train loss and accuracy`.
+        let has_scores = begins && cells.iter().any(|cell| score(cell).is_some());
         let is_header = cells.len() > 1
-            && metrics > 0
-            && known > 1
+            && (metrics > 0 && known > 1 || has_scores)
             && (begins
                 || ![Separator::Space, Separator::Comma].contains(&separator)
                     && (known > cells.len() / 2 || metrics > 1 && 2 * known >= cells.len()))
@@ -161,6 +161,16 @@ impl Columns {
         self.names.iter().any(|name| matches!(meaning(name), Some((Target::Epoch | Target::Step, _))))
     }
 
+    /// Whether a line has the cells of a row, and its epoch or step, so that it is a row even if other cells are no numbers.
+    pub fn is_row(&self, line: &str) -> bool {
+        let cells = self.separator.cells(line);
+        let counts = |name: &str| matches!(meaning(name), Some((Target::Epoch | Target::Step, _)));
+        let is_place = |(name, cell): (&String, &&str)| counts(name) && number(cell, false).is_some();
+        ![Separator::Wide, Separator::Space].contains(&self.separator)
+            && cells.len() == self.names.len()
+            && self.names.iter().zip(&cells).any(is_place)
+    }
+
     /// Reads a row: where it belongs, and its numbers. Its first cell, its epoch, or its step is a number.
     pub fn row(&self, line: &str) -> Option<(Place, Vec<(String, f64)>)> {
         // Columns that are apart may be filled tightly.
@@ -210,6 +220,8 @@ fn is_empty(cell: &str) -> bool {
 /// The number in a cell: `0.5`, `80.3%`, `1,234.5`, `[0.5]`, `3/10` (its first part), `nan`. `None` if there is none, or
 /// several. A percentage of an accuracy is a share.
 pub fn number(cell: &str, of_accuracy: bool) -> Option<f64> {
+    // A sign behind the number marks a row: `**0.9** ✅`.
+    let cell = cell.trim_end_matches(|letter: char| !letter.is_ascii() && letter != '∞');
     let cell = cell.trim().trim_matches(|letter| "*_`[]()'\" ".contains(letter)).trim_end_matches('.');
     if let Ok(value) = cell.parse::<f64>() {
         return Some(value);

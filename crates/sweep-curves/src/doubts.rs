@@ -6,12 +6,14 @@ use std::collections::{HashMap, HashSet};
 use super::gather::{Part, listed, note};
 use super::names::{Target, meaning, words};
 use super::printed::Records;
-use super::special;
+use super::{ForeignCurve, special};
 
 /// Number of values from which on a series is examined, or the lines that were left out are mentioned.
 const FEW: usize = 3;
 /// Number of values from which on their order can show two series in turn.
 const MANY: usize = 8;
+/// Epochs for each value of the validation set up to which the values are a curve.
+const RARELY: usize = 20;
 /// Maximum number of forms of lines that are quoted.
 const QUOTED: usize = 3;
 
@@ -43,8 +45,9 @@ pub struct Read {
     pub unused: Vec<String>,
 }
 
-/// Adds notes on what does not fit. `parts` are the texts that the curves were read from.
-pub fn check(curves: &[Read], parts: &[Part], notes: &mut Vec<String>) {
+/// Adds notes on what does not fit. `parts` are the texts that the curves were read from. Marks those of the `results` beside
+/// which numbers were left out that may be of the validation set.
+pub fn check(curves: &[Read], parts: &[Part], results: &mut [ForeignCurve], notes: &mut Vec<String>) {
     for curve in curves {
         two_series(curve, notes);
         missing_epochs(&[curve], curve.named, notes);
@@ -62,8 +65,9 @@ pub fn check(curves: &[Read], parts: &[Part], notes: &mut Vec<String>) {
         let mut said = Vec::new();
         missing_epochs(&own, part.records.epochs.len(), &mut said);
         two_forms(&own, &part.records, &mut said);
-        left_over(&own, &part.records, &mut said);
-        unread(&own, &part.records, &mut said);
+        let left = [left_over(&own, &part.records, &mut said), unread(&own, &part.records, &mut said)];
+        let is_own = |curve: &&mut ForeignCurve| left.contains(&true) && own.iter().any(|own| own.name == curve.name);
+        results.iter_mut().filter(is_own).for_each(|curve| curve.unread_validation = true);
         only_bars(&own, &part.records, &mut said);
         let of_part =
             if curves.len() > 1 && !part.name.is_empty() { format!("{}: ", part.name) } else { String::new() };
@@ -167,8 +171,9 @@ fn most_common(found: &[&Vec<usize>]) -> Option<(usize, usize)> {
     counts.into_iter().max_by_key(|(at, count)| (*count, std::cmp::Reverse(*at)))
 }
 
-/// Lines with metrics that no curve has.
-fn left_over(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
+/// Lines with metrics that no curve has. Returns whether one of these may be of the validation set, which is measured less
+/// often than training.
+fn left_over(curves: &[&Read], records: &Records, notes: &mut Vec<String>) -> bool {
     let used: HashSet<u64> =
         curves.iter().flat_map(|curve| &curve.used).flat_map(|used| used.values.iter().copied().map(bits)).collect();
     let told: HashSet<&str> = curves.iter().flat_map(|curve| &curve.unused).map(String::as_str).collect();
@@ -187,8 +192,9 @@ fn left_over(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
     let is_converted = |name: &str| metrics().any(|used| stands_for(name) == Some(Target::Metric(used.metric)));
     let has = |name: &str| metrics().any(|used| used.name == name || Some(used.metric) == target(name));
     let longest = curves.iter().map(|curve| curve.epochs).max().unwrap_or_default();
-    let mut forms = Vec::new();
-    for form in records.forms.iter().filter(|form| form.lines >= FEW && 4 * form.lines >= longest) {
+    let (mut forms, mut may_validate) = (Vec::new(), false);
+    let is_rare = |lines: usize, name: &str| lines * if special::may_validate(name) { RARELY } else { 4 } < longest;
+    for form in records.forms.iter().filter(|form| form.lines >= FEW) {
         let is_left = |(name, values): &&(String, Vec<f64>)| {
             let unused = values.iter().filter(|value| !used.contains(&bits(**value))).count();
             let moves = values.iter().any(|value| *value != values[0]);
@@ -196,9 +202,10 @@ fn left_over(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
                 || means.contains(name.as_str())
                 || is_converted(name)
                 || form.is_progress && has(name);
-            moves && 5 * unused > 4 * values.len() && !is_known
+            moves && 5 * unused > 4 * values.len() && !is_known && !is_rare(form.lines, name)
         };
         let left: Vec<&str> = form.values.iter().filter(is_left).map(|(name, _)| name.as_str()).collect();
+        may_validate |= left.iter().any(|name| special::may_validate(name));
         if !left.is_empty() {
             forms.push(format!("{:?} ({}: {})", form.example, form.lines, listed(&left)));
         }
@@ -209,18 +216,22 @@ fn left_over(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
         let shown = forms[..forms.len().min(QUOTED)].join(", ");
         note(notes, format!("lines with other metrics were left out: {shown}{more}"));
     }
+    may_validate
 }
 
-/// Lines with numbers that were not understood, about as many as there are epochs.
-fn unread(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
+/// Lines with numbers that were not understood, about as many as there are epochs. Returns whether one of these may be of the
+/// validation set.
+fn unread(curves: &[&Read], records: &Records, notes: &mut Vec<String>) -> bool {
     let longest = curves.iter().map(|curve| curve.epochs).max().unwrap_or_default();
     let mut lines: Vec<&(String, usize)> =
         records.unread.values().filter(|(_, count)| *count >= FEW && 4 * count >= longest).collect();
     lines.sort();
+    let may_validate = lines.iter().any(|(line, _)| special::may_validate(line));
     let lines: Vec<String> = lines.iter().take(QUOTED).map(|(line, count)| format!("{line:?} ({count})")).collect();
     if !lines.is_empty() {
         note(notes, format!("the numbers in these lines were not understood: {}", lines.join(", ")));
     }
+    may_validate
 }
 
 /// Metrics that stand in progress bars alone.

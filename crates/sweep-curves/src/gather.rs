@@ -1,6 +1,7 @@
 //! Builds curves from rows: maps each name to a metric, each value to an epoch, and says what was guessed or left over.
 
 mod curve;
+mod sets;
 
 use std::borrow::Cow;
 use std::cmp::Ordering;
@@ -251,7 +252,7 @@ impl Gather {
             let mut own: Vec<String> = Vec::new();
             self.parts.iter().filter(|part| part.has(name)).for_each(|part| own.extend(part.notes.iter().cloned()));
             let values = special::rewrite(values, choices, &mut own);
-            match curve(shown, &values, choices, own) {
+            match curve(shown, &values, choices, own, !self.parts.is_empty()) {
                 Some((curve, read)) => {
                     curves.push(curve);
                     found_in.push(read);
@@ -278,7 +279,7 @@ impl Gather {
             let names: Vec<&str> = names.iter().copied().filter(recurs).collect();
             return Err(self.problem.unwrap_or_else(|| nothing_known(&names)));
         }
-        doubts::check(&found_in, &self.parts, &mut notes);
+        doubts::check(&found_in, &self.parts, &mut curves, &mut notes);
         without_copies(&mut curves, &mut notes);
         without_tests(&mut curves, &mut notes);
         let named = |curve: &ForeignCurve| found_in.iter().any(|read| read.name == curve.name && read.names_epochs);

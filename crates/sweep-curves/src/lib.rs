@@ -97,7 +97,7 @@ pub struct Divergence {
 }
 
 /// One curve of a file.
-#[derive(Debug, Clone, PartialEq)]
+#[derive(Debug, Clone, Default, PartialEq)]
 pub struct ForeignCurve {
     /// The name that distinguishes the curves of one file. It is empty if there is only one.
     pub name: String,
@@ -111,6 +111,10 @@ pub struct ForeignCurve {
     pub once: Vec<String>,
     /// What to write for `--columns` if one of the unused names may be the validation metric.
     pub may_be_validation: Option<String>,
+    /// Whether lines beside it have numbers that were not read and may be those of the validation metric.
+    pub unread_validation: bool,
+    /// Its metrics whose names in the file say more than the metric, with these names.
+    pub names: Vec<(&'static str, String)>,
     /// Whether its training metrics are those of single batches.
     pub single_batches: bool,
     /// Notes on how its numbers were interpreted, each a sentence without a final period.

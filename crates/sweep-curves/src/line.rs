@@ -13,7 +13,10 @@ use super::names::{is_bare_part, is_part, meaning, names_part, quantity};
 use super::scan::{Token, scan};
 use super::special::score;
 use super::{Target, names};
-use whole::{is_mean, is_one_value, is_partial, is_remark, is_time_unit, number_again, only_epoch, total};
+use leading::{epoch_within, is_number_next};
+use whole::{
+    is_mean, is_one_value, is_partial, is_remark, is_time_unit, is_with_file, number_again, only_epoch, total,
+};
 
 /// Words before the number of an epoch, and words that make it another number: `best epoch: 7`.
 const EPOCH: [&str; 6] = ["epoch", "ep", "epoche", "epoch_in", "epoch_inner", "inner_epoch"];
@@ -76,6 +79,8 @@ pub struct Line {
     pub partial: bool,
     /// Its metrics, in order.
     pub pairs: Vec<Pair>,
+    /// Numbers under unknown names without `:` or `=`, which no curve is made of.
+    pub loose: Vec<Pair>,
     /// The last set that it names, or that was announced.
     pub part: Option<&'static str>,
     /// The set that it announces for the next lines.
@@ -124,6 +129,8 @@ pub fn parse(text: &Text, part: Option<&'static str>, metric: &str) -> Line {
         && line.pairs.iter().any(|pair| matches!(meaning(&pair.name), Some((Target::Metric(_), _))))
     {
         line.pairs.extend(loose);
+    } else {
+        line.loose = loose;
     }
     let is_counted = counted.is_some() && matches!(tokens.first(), Some(Token::Fraction(..)));
     line.total = total(tokens, line.bar).filter(|_| !is_counted);
@@ -137,10 +144,13 @@ pub fn parse(text: &Text, part: Option<&'static str>, metric: &str) -> Line {
     number_again(&mut line.pairs);
     // `Saved the best model (val loss: 0.5)` repeats a number.
     if line.epoch.is_none() && line.step.is_none() && is_remark(tokens) {
-        line.pairs.iter_mut().for_each(|pair| pair.name = format!("best {}", pair.name));
+        line.pairs.iter_mut().chain(&mut line.loose).for_each(|pair| pair.name = format!("best {}", pair.name));
     }
     line.alone = line.epoch.is_some() && line.pairs.is_empty() && !parser.spoke;
-    let letters = text.trim_matches(|letter: char| !letter.is_alphanumeric());
+    // `> TRAINING (2022-11-03 10:52:23)`.
+    let without_time = text.split_once(" (").filter(|(_, inside)| !inside.contains(char::is_alphabetic));
+    let letters = without_time.map_or(*text, |(before, _)| before);
+    let letters = letters.trim_matches(|letter: char| !letter.is_alphanumeric());
     let letters = letters.strip_prefix("Checking accuracy on ").unwrap_or(letters);
     line.heading = line.pairs.is_empty().then(|| is_part(letters)).flatten();
     if line.alone {
@@ -148,6 +158,8 @@ pub fn parse(text: &Text, part: Option<&'static str>, metric: &str) -> Line {
         line.heading = names_part(letters);
     } else if let Some(part) = only_epoch(&line, tokens) {
         (line.alone, line.in_words, line.heading) = (true, true, part);
+    } else if line.epoch.is_some() && line.pairs.is_empty() && !line.bar && is_with_file(text) {
+        (line.alone, line.in_words) = (true, true);
     }
     line
 }
@@ -230,7 +242,9 @@ impl<'a> Parser<'a> {
                 self.class = Some(value);
             }
             // `1epoch results`.
-            Token::Number { value, decimal: false, unit: true, .. } if next == Some(&Token::Word("epoch")) => {
+            Token::Number { value, decimal: false, unit: true, .. }
+                if next == Some(&Token::Word("epoch")) && !is_number_next(&tokens[at + 2..]) =>
+            {
                 self.epoch(value);
                 self.end_of_place();
                 return 2;
@@ -244,15 +258,8 @@ impl<'a> Parser<'a> {
             }
             Token::Number { value, unit: false, .. } if self.behind_arrow(tokens, at, value) => {}
             Token::Number { value, percent, unit, decimal, .. } => {
-                // `Loss 6.9 (7.0)`: the mean so far is in brackets.
                 let blank = usize::from(next == Some(&Token::Mark('\t')));
-                let mean = match tokens.get(at + 1 + blank..) {
-                    Some([Token::Mark('('), Token::Mark('\t'), mean @ Token::Number { .. }, Token::Mark(')'), ..]) => {
-                        Some((mean, 4))
-                    }
-                    Some([Token::Mark('('), mean @ Token::Number { .. }, Token::Mark(')'), ..]) => Some((mean, 3)),
-                    _ => None,
-                };
+                let mean = mean_in_brackets(&tokens[(at + 1 + blank).min(tokens.len())..], value);
                 if let Some((Token::Number { value: mean, percent: of_share, unit: false, .. }, length)) = mean {
                     let second = std::mem::take(&mut self.in_brackets_next);
                     if !second.is_empty() && self.separated {
@@ -304,7 +311,15 @@ impl<'a> Parser<'a> {
     fn word(&mut self, word: &'a str) {
         let lower = word.to_ascii_lowercase();
         let before = self.phrase.last().map(|word| word.to_ascii_lowercase());
-        if EPOCH.contains(&lower.as_str()) && !before.as_ref().is_some_and(|word| NO_EPOCH.contains(&word.as_str())) {
+        let is_other = before.as_ref().is_some_and(|word| NO_EPOCH.contains(&word.as_str()));
+        if let Some((set, number)) = epoch_within(word).filter(|_| !is_other) {
+            self.hold_name();
+            self.heading();
+            self.part = is_part(set).or(self.part);
+            self.epoch(number);
+            return self.end_of_place();
+        }
+        if EPOCH.contains(&lower.as_str()) && !is_other {
             self.hold_name();
             self.heading();
             (self.wants_epoch, self.separated) = (true, false);
@@ -351,6 +366,7 @@ impl<'a> Parser<'a> {
         self.in_brackets = mark == '(' || self.in_brackets && mark != ')';
         match mark {
             ':' | '=' => self.separated = !self.phrase.is_empty(),
+            '+' if number_follows => {}
             '~' | '≈' if number_follows => self.separated |= !self.phrase.is_empty(),
             '[' | '(' if self.wants_epoch || self.wants_step || self.separated => {}
             '\t' if number_follows || self.separated || self.wants_epoch || self.wants_step => {}
@@ -476,6 +492,18 @@ impl<'a> Parser<'a> {
         self.phrase.clear();
         self.separated = false;
     }
+}
+
+/// The mean so far in brackets behind a value, and its length in pieces: `Loss 6.9 (7.0)`. What the value changed by is no mean:
+/// `loss: 2.9 (-0.02)`.
+fn mean_in_brackets<'t, 'a>(rest: &'t [Token<'a>], value: f64) -> Option<(&'t Token<'a>, usize)> {
+    let (mean, length) = match rest {
+        [Token::Mark('('), Token::Mark('\t'), mean @ Token::Number { .. }, Token::Mark(')'), ..] => (mean, 4),
+        [Token::Mark('('), mean @ Token::Number { .. }, Token::Mark(')'), ..] => (mean, 3),
+        _ => return None,
+    };
+    let is_change = matches!(mean, Token::Number { value: mean, .. } if *mean < 0.0 && value >= 0.0);
+    (!is_change).then_some((mean, length))
 }
 
 #[cfg(test)]

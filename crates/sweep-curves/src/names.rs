@@ -40,7 +40,7 @@ const VALIDATION: [&str; 17] = [
 ];
 const TRAINING: [&str; 6] = ["train", "training", "tr", "trn", "learn", "fit"];
 /// Words for a loss. The first ones are losses whatever the task; the others name the quantity.
-const LOSS: [&str; 18] = [
+const LOSS: [&str; 20] = [
     "loss",
     "losses",
     "cost",
@@ -59,6 +59,8 @@ const LOSS: [&str; 18] = [
     "l1",
     "deviance",
     "mape",
+    "epe",
+    "aepe",
 ];
 const ACCURACY: [&str; 8] = ["accuracy", "acc", "accu", "top1", "acc1", "prec1", "accuracy01", "accuracies"];
 /// Words that describe how a value was computed, not what it measures.
@@ -346,6 +348,7 @@ pub fn is_ignorable(name: &str) -> bool {
         "bsz",
         "gnorm",
         "params",
+        "took",
     ];
     let words = words(name);
     name.starts_with('_') || words.is_empty() || words.iter().any(|word| WORDS.contains(&word.as_str()))

@@ -4,13 +4,15 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
-/// A date and a time, glog's letter with both, or a source file with a line.
+/// A date and a time, glog's letter with both, a source file or a function with a line, or a level.
 static STAMP: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(concat!(
         r"^\s*(?:",
         r"\[?\d{2,4}[/-]\d{2}(?:[/-]\d{2,4})?[ T]\d{2}:\d{2}:\d{2}(?:[.,]\d+)?\]?|",
         r"[IWEF]\d{4} \d{2}:\d{2}:\d{2}\.\d+\s+\d+|",
-        r"[\w/.-]+\.(?:py|cc|cpp|rs):\d+\]?|",
+        r"\[?[\w/.-]+\.(?:py|cc|cpp|rs):\d+\]?|",
+        r"(?:INFO|DEBUG|WARN|WARNING):?\s+(?:- )?|",
+        r"\|\s*(?:INFO|DEBUG|SUCCESS)\s*\|\s*[\w.]+:(?:train\w*|fit\w*|run\w*|main|<module>):\d+ - |",
         r"-\s+(?:[\w.\\/-]+ - )?(?:INFO|DEBUG|WARNING) - (?:\w+\.[\w.]+ - )?|",
         r"(?:INFO|DEBUG|WARNING|ERROR|CRITICAL):[\w.]+:|",
         r"\d{2}:\d{2}:\d{2}\.\d{3} \[[\w-]+\] (?:INFO|DEBUG|WARN|ERROR) +[\w.$]+ - ",

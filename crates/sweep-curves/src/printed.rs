@@ -277,6 +277,7 @@ impl Printed {
         line.progress |= is_part && !line.pairs.is_empty();
         let has_metric = line.pairs.iter().any(|pair| is_metric(&pair.name));
         let fold = labels::fold(raw).or_else(|| self.labels.heading(raw)).filter(|_| line.epoch.is_none());
+        self.command(raw, rows);
         self.between(raw, fold.as_deref(), has_metric, rows);
         self.by_batch(&mut line);
         self.bar_by_step(&mut line, redrawn);
@@ -344,7 +345,7 @@ impl Printed {
     /// Looks at a line that has no metric: it may name a fold, or stand between scores.
     fn between(&mut self, text: &str, fold: Option<&str>, has_metric: bool, rows: &mut Vec<Row>) {
         if let Some(fold) = fold.filter(|_| !has_metric) {
-            self.begins_fold(fold.to_owned(), rows);
+            self.begins_part(Some(fold), rows);
         }
         if !has_metric {
             self.blocks.text(text);

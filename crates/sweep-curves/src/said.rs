@@ -475,3 +475,129 @@ fn repetitions_with_their_mean_are_no_epochs_and_rare_accuracies_no_training() {
     let zeros: String = (1..9).map(|n| format!("Epoch {n}: loss 0.000{}\n", if n < 4 { n } else { 0 })).collect();
     assert!(read_text("file", &zeros).1.iter().any(|note| note.contains("it was rounded")), "{zeros}");
 }
+
+#[test]
+fn a_validation_metric_in_an_unusual_line_is_read() {
+    for of in ["TEST in epoch{n}, ", "Test-epoch_{n}: ", "[valid epoch{n}] ", "val @ Epoch{n} | "] {
+        let epoch = |n: u32| {
+            let of = of.replace("{n}", &n.to_string());
+            format!("TRAIN in epoch {n} , step 0, loss = 0.9{n}\n{of}loss = 0.8{n}, acc = 5{n}.5%\n")
+        };
+        assert_eq!(read_text("file", &(epoch(1) + &epoch(2))).0, "0.91 - 0.81 0.515, 0.92 - 0.82 0.525", "{of}");
+    }
+    for before in ["", "2019-08-27 10:51:08,139 [trainer.py:209] INFO ", "2019-08-27 10:51:08 INFO: "] {
+        let epoch = |n: u32, error: f64| {
+            format!(
+                "{before}Epoch: [{n}][9/9]\tLoss 9.5 (9.5)\tEPE 7.5 ({error})\n{before}Test: [0/5]\tEPE 6.5\n{before} * EPE \
+                 5.{n}\n"
+            )
+        };
+        assert_eq!(read_text("file", &(epoch(0, 8.5) + &epoch(1, 7.5))).0, "8.5 - 5 -, 7.5 - 5.1 -", "{before}");
+    }
+}
+
+#[test]
+fn what_may_be_the_validation_metric_is_named_wherever_it_stands() {
+    let log = |line: fn(u32) -> String| -> String {
+        (1..13).map(|n| format!("Epoch {n} | loss {}\n{}\n", 1.5 - 0.1 * f64::from(n), line(n))).collect()
+    };
+    for line in [
+        |n| format!("<epoch: {n}, Average PSNR : 2{n}.5dB"),
+        |n| format!("epoch\t{n}\tvalid running_average\t0.6{n}"),
+        |n| format!("eval: mean distance 3.{n}"),
+        |n| format!("recall@10 0.00{n} on dev"),
+        |n| if n % 4 > 0 { String::new() } else { format!("Epoch {n} | loss 1 | Heun 8{n}.5% Single 7{n}.5%") },
+    ] {
+        let curve = reading(&log(line)).expect("it is a curve").curves.remove(0);
+        assert!(curve.may_be_validation.is_some() || curve.unread_validation, "{curve:?}\n{}", log(line));
+    }
+    for line in [
+        |n| format!("saved the best model with acc 0.5{n}"),
+        |n| format!("validation took {n}.5 s"),
+        |n| format!("f: {n}.5, l: 0.5"),
+        |n| format!("Test set length: 1{n}"),
+    ] {
+        let curve = reading(&log(line)).expect("it is a curve").curves.remove(0);
+        assert!(curve.may_be_validation.is_none() && !curve.unread_validation, "{curve:?}\n{}", log(line));
+    }
+}
+
+#[test]
+fn the_set_of_an_accuracy_that_names_none_is_decided_by_evidence_or_said() {
+    let log = |accuracy: fn(u32) -> f64| -> String {
+        (0..40)
+            .map(|n| {
+                format!("epoch = {n}   accuracy = {:.2} %   loss = {:.4}\n", accuracy(n), 900.0 / f64::from(1 + n * n))
+            })
+            .collect()
+    };
+    let set = |text: &str, note: &str| {
+        let curve = reading(text).expect("it is a curve").curves.remove(0);
+        assert!(curve.notes.iter().any(|said| said.contains(note)), "{note} is not in {:?}", curve.notes);
+        curve.epochs[0].val_accuracy.is_some()
+    };
+    let rises: fn(u32) -> f64 = |n| 50.0 + f64::from(n);
+    let stalls: fn(u32) -> f64 = |n| 60.0 + f64::from(n.min(9));
+    assert!(set(&log(stalls), "does not get better while the loss falls"));
+    let loguru = "2023-03-01 18:54:06.459 | INFO     | __main__:train:325 - epoch";
+    assert!(set(&log(stalls).replace("epoch", loguru), "does not get better while the loss falls"));
+    assert!(!set(&log(rises), "names no set"));
+    assert!(!set(&log(|_| 10.0), "names no set"));
+    assert!(set(
+        &(log(rises) + "Training complete\nCurrent accuracy for test dataset: 89.00 %\n"),
+        "repeats its last value"
+    ));
+}
+
+#[test]
+fn runs_are_told_apart_by_commands_and_not_by_a_stray_digit() {
+    let epoch = |n: u32| format!("epoch: {n}  loss: 0.{n}\n");
+    let stray: String = (3..9).map(|n| format!("{}{}", if n == 6 { "0" } else { "" }, epoch(n))).collect();
+    assert_eq!(names(&stray), [""]);
+    let counted = |command: &str| format!("{command}\ntrain loss: 0.9\nval loss: 1\ntrain loss: 0.7\nval loss: 0.8\n");
+    for prompt in ["root@ip-1:~/net# th", "(base) me@host:~$ python", "[me@host net]$ python3"] {
+        let two = counted(&format!("{prompt} a.py --epochs 2")) + &counted(&format!("{prompt} b.py"));
+        assert_eq!(read_text("file", &two).0, "0.9 - 1 -, 0.7 - 0.8 -; 0.9 - 1 -, 0.7 - 0.8 -", "{prompt}");
+        let resumed = format!("{prompt} a.py\n{}{}{prompt} a.py\n{}{}", epoch(1), epoch(2), epoch(3), epoch(4));
+        assert_eq!(names(&resumed), [""], "{prompt}");
+    }
+}
+
+#[test]
+fn marked_cells_are_numbers_and_other_rows_are_said() {
+    let table =
+        "| Epoch | Train Loss | Val Acc |\n|---|---|---|\n| 1 | 0.9 | **72.5%** ✅ |\n| 2 | 0.7 | 73.5% (best) |\n";
+    assert_eq!(read_text("file", table).0, "0.9 - - 0.725, 0.7 - - 0.735");
+    let words = format!("{table}| 3 | 0.6 | see below |\n| 4 | 0.5 | 75.5% |\n");
+    assert_says(&words, "0.9 - - 0.725, 0.7 - - 0.735, 0.5 - - 0.755", "words where its numbers stand");
+    let loaded: String =
+        (1..4).map(|n| format!("Epoch 000{n} : models\\000{n}.pt\n    Dice = 0.{n}5 ± 0.01\n")).collect();
+    let summary = "  Epoch   Dice (mean±std)   sec\n ------  ----------------  -----\n     1   0.15 ± 0.01   0.2\n     2   0.25 ± 0.01   0.2\n     3   \
+                   0.35 ± 0.01   0.2 ★\n";
+    assert_eq!(read_text("file", &(loaded + summary)).0, "- - - 0.15, - - - 0.25, - - - 0.35");
+}
+
+#[test]
+fn the_same_quantity_of_both_sets_is_compared() {
+    let errors = |n: u32| format!("Epoch {n}, train_rmse: 2.{n}, Total Loss: 4.{n}\nEpoch {n}, test_rmse: 1.{n}\n");
+    assert_says(&(errors(1) + &errors(2)), "2.1 - 1.1 -, 2.2 - 1.2 -", "train_rmse is shown as the training loss");
+    let alone = |n: u32| format!("Epoch {n}, train loss: 4.{n}\nEpoch {n}, test mae: 1.{n}\n");
+    assert_says(&(alone(1) + &alone(2)), "4.1 - 1.1 -, 4.2 - 1.2 -", "cannot be compared");
+    let words =
+        |n: u32| format!("Training Epoch: [{n}] Average Loss 9.{n}\nValidation Epoch: [{n}] Average WER 3{n}.5\n");
+    let tests: String = (1..9).map(|n| format!("Test Summary Average WER 2{n}.5\n")).collect();
+    assert_eq!(read_text("file", &(words(1) + &words(2) + &tests)).0, "9.1 - - 0.685, 9.2 - - 0.675");
+    let coqui = |n: u32| {
+        format!(
+            "> EPOCH: {n}/9\n> TRAINING (2022-11-03 10:47:31)\n  | > loss_0: 3.5 (3.{n})\n> EVALUATION\n--> EVAL PERFORMANCE\n  | > avg_loss_0: \
+             2.{n} (+0.01)\n  | > avg_accuracy: 0.{n} (-0.02)\n"
+        )
+    };
+    assert_eq!(read_text("file", &(coqui(0) + &coqui(1))).0, "3 - 2 0, 3.1 - 2.1 0.1");
+    let rivals = |n: u32| {
+        format!(
+            "{{\"epoch\": {n}, \"val_loss_disc\": 2.{n}, \"val_loss_0\": 2.{n}, \"val_loss_gen\": 1.5, \"val_loss_1\": 9.{n}}}\n"
+        )
+    };
+    assert_eq!(read_text("file", &(rivals(1) + &rivals(2))).0, "- - 9.1 -, - - 9.2 -");
+}

@@ -145,9 +145,11 @@ fn number(text: &str) -> Option<(Token<'_>, usize)> {
         }
     }
     let percent_at = rest.strip_prefix('%').map(|_| 1).or_else(|| rest.starts_with(" %").then_some(2));
-    let unit = rest.starts_with(is_unit) || rest.starts_with('/') || is_time(rest);
+    // Decibels are those of a quality: `PSNR: 30.8dB`.
+    let decibels = rest.strip_prefix("dB").is_some_and(|after| !after.starts_with(is_unit));
+    let unit = rest.starts_with(is_unit) && !decibels || rest.starts_with('/') || is_time(rest);
     let number = Token::Number { value, percent: percent_at.is_some(), unit, decimal, comma: false };
-    Some((number, length + percent_at.unwrap_or(0)))
+    Some((number, length + percent_at.unwrap_or(2 * usize::from(decibels))))
 }
 
 fn is_unit(letter: char) -> bool {
@@ -163,11 +165,10 @@ fn is_time(rest: &str) -> bool {
 fn float(text: &str) -> Option<(f64, usize, bool)> {
     let bytes = text.as_bytes();
     let digits = |from: usize| bytes[from..].iter().take_while(|byte| byte.is_ascii_digit()).count();
-    let sign = usize::from(matches!(bytes.first(), Some(b'+' | b'-')));
+    let sign = usize::from(bytes.first() == Some(&b'-'));
     if sign == 1 && ["inf", "Inf", "nan", "Infinity"].iter().any(|word| text[1..].starts_with(word)) {
         let length = 1 + text[1..].bytes().take_while(u8::is_ascii_alphabetic).count();
-        let value = if bytes[0] == b'-' { f64::NEG_INFINITY } else { f64::INFINITY };
-        return Some((value, length, true));
+        return Some((f64::NEG_INFINITY, length, true));
     }
     let mut at = sign + digits(sign);
     let mut decimal = false;

@@ -371,7 +371,13 @@ pub fn example(names: &[&str]) -> String {
         let name = score.or_else(|| names.iter().copied().find(|name| is_better_high(name)))?;
         Some(format!("val_accuracy={name}"))
     });
-    quoted(found.unwrap_or_else(|| format!("val_loss={}", names[0])))
+    let plausible = names.iter().find(|name| is_measure(name) || of_validation(name));
+    quoted(found.unwrap_or_else(|| format!("val_loss={}", plausible.unwrap_or(&"NAME"))))
+}
+
+/// Whether a name says that its values are those of a validation set, or a score of one.
+pub fn may_validate(name: &str) -> bool {
+    names_part(name).is_some_and(names::is_validation) || is_better_high(name)
 }
 
 /// Whether a name says that a quality was measured.
@@ -386,22 +392,10 @@ pub fn is_measure(name: &str) -> bool {
 
 /// Whether more of what a name says is better, so that it can stand for an accuracy and never for a loss.
 pub fn is_better_high(name: &str) -> bool {
-    const WORDS: [&str; 14] = [
-        "map",
-        "ap",
-        "ar",
-        "iou",
-        "miou",
-        "dice",
-        "f",
-        "auc",
-        "auroc",
-        "precision",
-        "recall",
-        "score",
-        "correct",
-        "percent",
-    ];
-    let bare = |word: &String| WORDS.contains(&word.trim_end_matches(|letter: char| letter.is_ascii_digit()));
+    const WORDS: &str =
+        "map ap ar iou miou dice f auc auroc precision recall score correct percent psnr ssim bleu rouge";
+    let is_known = |word: &str| WORDS.split(' ').any(|known| known == word);
+    // `f1` is a score, and `f` alone may be anything.
+    let bare = |word: &String| word != "f" && is_known(word.trim_end_matches(|letter: char| letter.is_ascii_digit()));
     names::words(name).iter().any(bare)
 }

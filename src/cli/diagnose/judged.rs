@@ -121,13 +121,16 @@ fn left_over(curve: &ForeignCurve, findings: &mut Vec<Finding>) -> Vec<String> {
         notes.extend((!names.is_empty()).then(|| format!("{what}: {shown}{more}")));
     }
     let is_unvalidated = findings.iter().any(|finding| finding.name == Name::Unvalidated);
-    if let Some(choice) = curve.may_be_validation.as_ref().filter(|_| is_unvalidated) {
+    let advice = match &curve.may_be_validation {
+        Some(choice) => {
+            format!("if one of these is the validation metric, name it, for example with --columns {choice}")
+        }
+        None => "lines that were left out may have it".to_owned(),
+    };
+    if is_unvalidated && (curve.may_be_validation.is_some() || curve.unread_validation) {
         findings.retain(|finding| finding.name != Name::Unvalidated);
         let verdict = if findings.is_empty() { ", so there is no verdict" } else { "" };
-        notes.push(format!(
-            "no validation metric was recognized{verdict}; if one of these is the validation metric, name it, for example with \
-             --columns {choice}"
-        ));
+        notes.push(format!("no validation metric was recognized{verdict}; {advice}"));
     }
     notes
 }

@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::sets::{places, same_error, unsplit_accuracy};
 use super::{CURVE, Found, Points, Values, listed, note};
 use crate::clock::Clock;
 use crate::doubts::{Read, Used};
@@ -11,10 +12,10 @@ use crate::{Divergence, ForeignCurve, special};
 use sweep_core::trial::{EpochMetrics, METRICS};
 
 /// Errors that are recorded beside a loss, and are no other name for it.
-const ERRORS: [&str; 4] = ["mae", "mse", "rmse", "mape"];
+pub(super) const ERRORS: [&str; 6] = ["mae", "mse", "rmse", "mape", "epe", "aepe"];
 
-/// An accuracy without a set that has this many times fewer values than the loss is no training accuracy.
-const RARE: usize = 4;
+/// The distance up to which a name says no more than the metric.
+const PLAIN: u32 = 10;
 /// Number of values below which a name is that of single values beside a course.
 const FEWEST: usize = 3;
 /// Number of zeros at the end of a loss that had other values from which on its digits are too few.
@@ -49,16 +50,20 @@ fn find<'a>(target: Target, values: &'a Values, choices: &[Choice]) -> Found<'a>
         .map(|(_, found)| found)
 }
 
-/// Builds one curve. Returns `None` if none of its names is a metric.
+/// Builds one curve, of a text that was printed or of a table. Returns `None` if none of its names is a metric.
 pub(super) fn curve(
     name: &str,
     values: &Values,
     choices: &[Choice],
     mut notes: Vec<String>,
+    is_printed: bool,
 ) -> Option<(ForeignCurve, Read)> {
     let mut metrics: [Found; METRICS.len()] = std::array::from_fn(|at| find(Target::Metric(at), values, choices));
     metrics.iter().flatten().next()?;
-    unsplit_accuracy(&mut metrics, choices, &mut notes);
+    if choices.is_empty() {
+        same_error(&mut metrics, values, &mut notes);
+    }
+    unsplit_accuracy(&mut metrics, values, choices, &mut notes);
     unmeasured(&mut metrics, choices, &mut notes);
     singles(values, &metrics, &mut notes);
     guesses(&metrics, choices, &mut notes);
@@ -101,15 +106,7 @@ pub(super) fn curve(
     set_rates(&mut epochs, values, choices, &clock);
     let epochs: Vec<EpochMetrics> = epochs.into_values().collect();
     let divergence = of_loss(telling, &epochs, lost).or_else(|| of_validation(&epochs, &lost_in_validation));
-    let unused = unused(values, &metrics, choices);
-    let doubtful: Vec<String> = unused.iter().filter(|name| is_doubtful(name, values, &metrics)).cloned().collect();
-    let may_be_validation = special::may_be_validation(&doubtful, metrics[0].is_some());
-    // Words of a program or of an environment, with numbers here and there, are left out.
-    let is_rare = |name: &String| 3 * values[name].len() < epochs.len() && !special::is_measure(name);
-    let (once, unused): (Vec<String>, Vec<String>) = unused
-        .into_iter()
-        .filter(|name| !is_rare(name))
-        .partition(|name| epochs.len() >= CURVE && values[name].len() == 1);
+    let named_only = of_names(values, &metrics, choices, epochs.len(), is_printed);
     let doubles = doubles(values, &metrics, choices, &mut notes);
     let places = values.values().flatten().filter(|(_, value)| value.is_finite());
     let named: HashSet<u64> = places.filter_map(|(place, _)| Some(place.epoch?.ceil().to_bits())).collect();
@@ -120,13 +117,34 @@ pub(super) fn curve(
         names_epochs: matches!(clock, Clock::Epochs { .. }),
         named: named.len(),
         used: used(&metrics, &epochs),
-        unused: unused.iter().chain(&once).chain(&doubles).cloned().collect(),
+        unused: named_only.unused.iter().chain(&named_only.once).chain(&doubles).cloned().collect(),
     };
     let of_batch = |(name, _): (&str, &Points)| words(name).iter().any(|word| word == "batch" || word == "minibatch");
     let single_batches = metrics[0].or(metrics[1]).is_some_and(of_batch);
-    let name = name.to_owned();
-    let curve = ForeignCurve { name, epochs, divergence, unused, once, may_be_validation, single_batches, notes };
+    let curve = ForeignCurve { name: name.to_owned(), epochs, divergence, single_batches, notes, ..named_only };
     (!curve.epochs.is_empty() || curve.divergence.is_some()).then_some((curve, read))
+}
+
+/// A curve without epochs that has the names that were used or not, beside this number of epochs.
+fn of_names(
+    values: &Values,
+    metrics: &[Found; METRICS.len()],
+    choices: &[Choice],
+    epochs: usize,
+    is_printed: bool,
+) -> ForeignCurve {
+    let unused = unused(values, metrics, choices);
+    let doubtful: Vec<String> =
+        unused.iter().filter(|name| is_doubtful(name, values, metrics, is_printed)).cloned().collect();
+    let may_be_validation = special::may_be_validation(&doubtful, metrics[0].is_some());
+    // Words of a program or of an environment, with numbers here and there, are left out.
+    let is_told = |name: &String| special::is_measure(name) || doubtful.contains(name);
+    let is_rare = |name: &String| 3 * values[name].len() < epochs && !is_told(name);
+    let (once, unused): (Vec<String>, Vec<String>) =
+        unused.into_iter().filter(|name| !is_rare(name)).partition(|name| epochs >= CURVE && values[name].len() == 1);
+    let names = METRICS.iter().zip(metrics).filter_map(|(metric, found)| Some((*metric, (*found)?.0.to_owned())));
+    let names = names.filter(|(_, name)| meaning(name).is_none_or(|(_, far)| far > PLAIN)).collect();
+    ForeignCurve { unused, once, may_be_validation, names, ..ForeignCurve::default() }
 }
 
 /// Adds the learning rates, each of which is the last one of its epoch.
@@ -201,7 +219,7 @@ fn is_single(name: &str, values: &Values) -> bool {
 }
 
 /// Whether all values belong to one place, where they may stand several times.
-fn is_once(points: &Points) -> bool {
+pub(super) fn is_once(points: &Points) -> bool {
     points.iter().all(|(place, _)| *place == points[0].0)
 }
 
@@ -282,60 +300,23 @@ fn several_values(name: &str, means: &BTreeMap<u32, (f64, u32)>, notes: &mut Vec
     }
 }
 
-/// The epochs and steps of values.
-fn places(points: &Points) -> HashSet<[Option<u64>; 2]> {
-    points.iter().map(|(place, _)| [place.epoch, place.step].map(|at| at.map(f64::to_bits))).collect()
-}
-
 /// Whether a name that was not understood may be what the validation set was measured by: it says so, or it was recorded
 /// elsewhere than the training loss.
-fn is_doubtful(name: &str, values: &Values, metrics: &[Found; METRICS.len()]) -> bool {
-    let with_loss = |losses: &Points| places(&values[name]).is_subset(&places(losses));
-    // Beside the loss of a step, an accuracy is that of the step's batch.
-    let is_of_epoch = values[name].iter().any(|(place, _)| place.epoch.is_some());
-    values[name].len() > 1
+fn is_doubtful(name: &str, values: &Values, metrics: &[Found; METRICS.len()], is_printed: bool) -> bool {
+    let points = &values[name];
+    // Counts and settings are no metrics.
+    if points.iter().all(|(_, value)| value.fract() == 0.0) || points.iter().all(|(_, value)| *value == points[0].1) {
+        return false;
+    }
+    let is_beside_loss = metrics[0].is_some_and(|(_, losses)| places(points).is_subset(&places(losses)));
+    let is_of_epoch = points.iter().any(|(place, _)| place.epoch.is_some());
+    // Beside the loss of a step, a score is that of the step's batch.
+    let is_of_batch = is_beside_loss && is_printed && !is_of_epoch;
+    points.len() > 1
         && (names_part(name).is_some_and(is_validation)
-            || special::is_better_high(name)
+            || special::is_better_high(name) && !is_of_batch
             || is_of_epoch && quantity(name) == Some("accuracy") && names_part(name).is_none()
-            || special::is_measure(name) && !metrics[0].is_some_and(|(_, losses)| with_loss(losses)))
-}
-
-/// An accuracy without a set belongs to validation, if the losses name their sets and no accuracy does, or if it was
-/// recorded apart from the loss.
-fn unsplit_accuracy(metrics: &mut [Found; METRICS.len()], choices: &[Choice], notes: &mut Vec<String>) {
-    let chosen = |at: usize| choices.iter().any(|choice| choice.target == Target::Metric(at));
-    if let (Some((accuracy, points)), Some((_, losses)), None, None) = (metrics[1], metrics[0], metrics[4], metrics[5])
-    {
-        let apart = points.len() <= losses.len() && places(points).is_disjoint(&places(losses));
-        // The accuracy of training comes with its loss.
-        let rare = points.len() >= CURVE && RARE * points.len() <= losses.len();
-        if (apart || rare) && names_part(accuracy).is_none() && !chosen(1) {
-            metrics[5] = metrics[1].take();
-            let why = if apart { "separately from" } else { "far less often than" };
-            note(notes, format!("{accuracy} was read as validation accuracy, because it was recorded {why} the loss"));
-            return;
-        }
-    }
-    if let (Some((accuracy, _)), true) = (metrics[1], metrics.iter().flatten().count() == 1)
-        && names_part(accuracy).is_none()
-        && !chosen(1)
-    {
-        metrics[5] = metrics[1].take();
-        note(notes, format!("{accuracy} was read as validation accuracy, because no loss was recorded beside it"));
-        return;
-    }
-    let (Some((accuracy, _)), Some(_)) = (metrics[1], metrics[4]) else { return };
-    let training_is_split = metrics[0].is_none_or(|(name, _)| names_part(name).is_some());
-    if training_is_split && names_part(accuracy).is_none() && !chosen(1) && !chosen(5) {
-        if metrics[5].is_some() {
-            // Hugging Face prints it twice: in a table, and by `evaluate`.
-            note(notes, format!("{accuracy} names no set, and was left out because another accuracy does"));
-            metrics[1] = None;
-            return;
-        }
-        metrics[5] = metrics[1].take();
-        note(notes, format!("{accuracy} was read as validation accuracy, because the losses name their sets"));
-    }
+            || special::is_measure(name) && !is_beside_loss)
 }
 
 /// Says which names mean the same as one that was used, but have other values, and returns them.

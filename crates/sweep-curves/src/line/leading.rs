@@ -10,6 +10,7 @@ impl<'a> Parser<'a> {
             Number { value, unit: false, decimal: false, .. } if *value >= 0.0 => Some(*value),
             _ => None,
         };
+        let is_epoch = |word: &str| EPOCH.contains(&word.to_ascii_lowercase().as_str());
         match tokens {
             // A quoted log is indented.
             [Mark('\t'), rest @ ..] if matches!(rest, [Mark('['), ..] | [Number { .. }, Mark(':'), ..]) => {
@@ -51,21 +52,15 @@ impl<'a> Parser<'a> {
             // `3/10 train_loss=0.5 val_loss=0.6`.
             [Fraction(number, _), Word(_), Mark('=' | ':'), ..] if !self.line.bar => self.of_count(*number, 1),
             // Catalyst: `1/12 * Epoch 1 (train): …`.
-            [Fraction(epoch, _), Mark('*'), Word(word), ..] if EPOCH.contains(&word.to_ascii_lowercase().as_str()) => {
-                (self.line.epoch, self.named) = (Some(*epoch), true);
-                2
-            }
-            [number, Word(word), Mark(':' | ',' | '-' | '|'), ..]
-                if EPOCH.contains(&word.to_ascii_lowercase().as_str()) && whole(number).is_some() =>
+            [Fraction(epoch, _), Mark('*'), Word(word), ..] if is_epoch(word) => self.of_epoch(*epoch, 2),
+            [number, Word(word), Mark(':' | ',' | '-' | '|'), rest @ ..]
+                if is_epoch(word) && whole(number).is_some() && !is_number_next(rest) =>
             {
                 (self.line.epoch, self.named) = (whole(number), true);
                 3
             }
             // `E001 train_loss=0.5`.
-            [Word(word), ..] if let Some(number) = glued_epoch(word) => {
-                (self.line.epoch, self.named) = (Some(number), true);
-                1
-            }
+            [Word(word), ..] if let Some(number) = glued_epoch(word) => self.of_epoch(number, 1),
             // timm: `Train: 0 [ 389/390 (100%)]  Loss: …`.
             [Word(part), Mark(':'), number, Mark('['), Fraction(..) | Mark('\t'), ..]
                 if is_part(part).is_some() && whole(number).is_some() =>
@@ -91,6 +86,12 @@ impl<'a> Parser<'a> {
         pieces
     }
 
+    /// Takes an epoch. Returns the pieces it took.
+    fn of_epoch(&mut self, epoch: f64, pieces: usize) -> usize {
+        (self.line.epoch, self.named) = (Some(epoch), true);
+        pieces
+    }
+
     /// Takes an epoch of several. Returns the pieces it took.
     fn of_bar(&mut self, epoch: f64, epochs: f64, pieces: usize) -> usize {
         (self.line.epoch, self.line.epochs, self.named) = (Some(epoch), Some(epochs), true);
@@ -106,6 +107,21 @@ fn is_of_list(rest: &[Token]) -> bool {
             Some(Token::Mark(',')) => rest.next().is_none(),
             next => next == Some(&Token::Mark(']')),
         }
+}
+
+/// Whether the number of an epoch follows the word for it, so that a number before the word is another one: `0epoch: 3013`.
+pub(super) fn is_number_next(rest: &[Token]) -> bool {
+    let next = rest.iter().find(|token| !matches!(token, Token::Mark(':' | '=' | '\t')));
+    matches!(next, Some(Token::Number { decimal: false, unit: false, percent: false, .. } | Token::Fraction(..)))
+}
+
+/// The epoch in a word within a line, and what stands before it: `epoch23`, `Test-epoch_23`.
+pub(super) fn epoch_within(word: &str) -> Option<(&str, f64)> {
+    const JOINTS: [char; 4] = ['_', '-', '@', '/'];
+    let at = word.to_ascii_lowercase().rfind("epoch")?;
+    let before = word[..at].trim_end_matches(JOINTS);
+    let number = word[at + "epoch".len()..].trim_start_matches(JOINTS).parse::<u32>().ok()?;
+    (before.is_empty() || is_part(before).is_some()).then_some((before, f64::from(number)))
 }
 
 /// The number of an epoch that is written together with the word: `Epoch1`, `E001`, `epoch_3`, `第3轮`.

@@ -2,7 +2,7 @@
 
 use super::{LOOSE, Pair, Parser, Target, is_mean};
 use crate::names::{self, is_bare_part, is_part, is_small, meaning, names_both, names_part, quantity, same_name};
-use crate::special::{is_metric, score, stands_for};
+use crate::special::{is_better_high, is_metric, score, stands_for};
 
 impl Parser<'_> {
     pub(super) fn fraction(&mut self, a: f64, b: f64) {
@@ -69,6 +69,8 @@ impl Parser<'_> {
             if self.phrase.is_empty() || decimal {
                 self.line.progress |= percent_of_bar;
                 if decimal && (1..=LOOSE).contains(&self.phrase.len()) {
+                    // `Heun 82.49%`.
+                    let name = if percent { format!("{name} accuracy?") } else { name };
                     self.loose.push(Pair { name, value, running });
                 }
                 self.end_of_number();
@@ -167,11 +169,17 @@ impl Parser<'_> {
             name = format!("{name} {class}");
         }
         let own = names_part(&name).filter(|_| meaning(&name).is_some());
+        // `Best valid accuracy: 0.78 current accuracy: 0.77`.
+        if let Some(best) = self.line.pairs.last().filter(|last| names::is_ignorable(&last.name))
+            && names::words(&name)[0] == "current"
+        {
+            self.part = names_part(&best.name).or(self.part);
+        }
         self.part = own.or(self.part);
         self.quantity = quantity(&name).or(self.quantity);
         self.of_pair |= self.separated;
         let lacks = own.is_none() && names_part(&name).is_none();
-        let is_metric = is_metric(&name) || name.to_lowercase().contains("loss");
+        let is_metric = is_metric(&name) || is_better_high(&name) || name.to_lowercase().contains("loss");
         let name = match self.part.filter(|_| lacks && is_metric) {
             Some(part) if names::is_validation(part) => format!("{part} {name}"),
             Some(_) => format!("train {name}"),

@@ -52,6 +52,13 @@ pub(super) fn only_epoch(line: &Line, tokens: &[Token]) -> Option<Option<&'stati
     (part.is_some() || is_short).then_some(part)
 }
 
+/// Whether a line has one word and a file, which was loaded for the epoch: `Epoch 0001 : models/0001.pt`.
+pub(super) fn is_with_file(text: &str) -> bool {
+    let has_letters = |word: &&str| word.contains(char::is_alphabetic);
+    let words: Vec<&str> = text.split_whitespace().filter(has_letters).collect();
+    matches!(words[..], [_, file] if file.contains(['/', '\\']) && text.trim_end().ends_with(file))
+}
+
 /// The number of steps of a progress bar, which is at either end of the line: `10/10 [===]`, `step 10/10 [===]`, `[===>] …
 /// 10/10`.
 pub(super) fn total(tokens: &[Token], bar: bool) -> Option<f64> {

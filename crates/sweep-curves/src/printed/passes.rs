@@ -2,7 +2,7 @@
 
 use std::collections::{HashMap, HashSet};
 
-use super::labels::Labels;
+use super::labels::{self, Labels};
 use super::trailing::Order;
 use crate::{Problem, special, table};
 
@@ -158,19 +158,28 @@ impl Printed {
         }
     }
 
-    /// Takes a line that only says which fold comes: `===== Fold 2/5 =====`. It begins a curve of its own.
-    pub(super) fn begins_fold(&mut self, name: String, rows: &mut Vec<Row>) {
-        if self.part_of_log.as_ref().is_some_and(|(known, _)| *known == name) {
+    /// Looks for a command. Where lines name epochs, these tell whether it goes on with the same training.
+    pub(super) fn command(&mut self, text: &str, rows: &mut Vec<Row>) {
+        let is_command = labels::is_command(text);
+        self.ended |= is_command;
+        if is_command && self.epoch.is_none() {
+            self.begins_part(None, rows);
+        }
+    }
+
+    /// Takes a line that only says which fold comes, `===== Fold 2/5 =====`, or a command. It begins a curve of its own.
+    pub(super) fn begins_part(&mut self, name: Option<&str>, rows: &mut Vec<Row>) {
+        if self.part_of_log.as_ref().is_some_and(|(known, _)| name == Some(known)) {
             return;
         }
         if self.whole || self.counted > 0.0 || self.epoch.is_some() || self.step.is_some() {
             self.hand_over(rows);
             self.fit += 1;
-            self.note("each line that names a fold, or a setting of the training, begins a new curve");
+            self.note("each line that names a fold, a setting of the training, or a command begins a new curve");
         }
         (self.epoch, self.step, self.counted, self.header, self.table) = (None, None, 0.0, None, None);
         self.blocks.new_part();
-        self.part_of_log = Some((name, self.fit));
+        self.part_of_log = name.map(|name| (name.to_owned(), self.fit));
     }
 
     /// Takes a line under the name of its model, if the names are known. Returns whether it was taken.

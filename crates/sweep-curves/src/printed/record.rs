@@ -85,7 +85,9 @@ impl Records {
         if line.epoch.is_some() && line.epoch != self.epoch {
             (self.epoch, self.turn) = (line.epoch, self.turn + 1);
         }
-        let measured: Vec<&Pair> = line.pairs.iter().filter(|pair| special::is_measured(&pair.name)).collect();
+        let mut measured: Vec<&Pair> = line.pairs.iter().filter(|pair| special::is_measured(&pair.name)).collect();
+        let loose: Vec<Pair> = line.loose.iter().filter_map(|pair| of_validation(pair, line)).collect();
+        measured.extend(&loose);
         let measures = !measured.is_empty();
         if let Some(epoch) = line.epoch.filter(|epoch| *epoch >= 0.0 && (measures || line.alone))
             && self.epochs.len() < MOST_EPOCHS
@@ -225,6 +227,16 @@ impl Records {
 /// The beginning of a line.
 fn quoted(line: &str) -> String {
     line.trim().chars().take(QUOTED).collect()
+}
+
+/// A number under an unknown name, if the name or the line tells that it is of the validation set, or if it is a measurement.
+fn of_validation(pair: &Pair, line: &Line) -> Option<Pair> {
+    let name = match line.part.filter(|part| is_validation(part) && names_part(&pair.name).is_none()) {
+        Some(part) => format!("{part} {}", pair.name),
+        None => pair.name.clone(),
+    };
+    let is_told = !names::is_ignorable(&name) && special::may_validate(&name) || special::is_measured(&name);
+    is_told.then(|| Pair { name, ..pair.clone() })
 }
 
 /// Whether a line has a number and a word that names a metric or a set, and is no remark on another line.

@@ -19,7 +19,11 @@ impl Printed {
         let Some(columns) = &self.table else { return false };
         let Some((mut place, values)) = columns.row(text) else {
             self.repetitions |= self.had_table && !columns.counts() && cells::is_mean(text);
-            return cells::is_rule(text);
+            let is_unread = columns.is_row(text);
+            if is_unread {
+                self.note("rows of a table with words where its numbers stand were left out");
+            }
+            return is_unread || cells::is_rule(text);
         };
         self.had_table = true;
         let is_first = std::mem::take(&mut self.is_below_header);

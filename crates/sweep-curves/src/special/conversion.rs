@@ -44,13 +44,13 @@ pub(super) fn conversions(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> b
         .keys()
         .filter(|name| is_free(name))
         .filter_map(|name| match converted(name)? {
-            (conversion, (Target::Metric(at), _)) => Some((name.clone(), conversion, METRICS[at])),
+            (conversion, (Target::Metric(at), far)) => Some((name.clone(), conversion, METRICS[at], far)),
             _ => None,
         })
         .collect();
-    // Wrong words tell more than wrong letters.
-    found.sort_by_key(|(name, ..)| names::words(name).iter().any(|word| word == "cer"));
-    for (name, conversion, metric) in found {
+    // Wrong words tell more than wrong letters, and the validation set more than a third one.
+    found.sort_by_key(|(name, .., far)| (names::words(name).iter().any(|word| word == "cer"), *far));
+    for (name, conversion, metric, _) in found {
         if has(values, metric) {
             continue;
         }

@@ -6,7 +6,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::Problem;
-use crate::gather::{Values, note};
+use crate::gather::{Points, Values, note};
 use crate::names::{self, Target, meaning};
 
 /// Words in the names of rewards.
@@ -41,7 +41,15 @@ pub fn without_rivals(values: &mut Cow<Values>, notes: &mut Vec<String>) {
         return;
     }
     let of_validation = |name: &str| names::names_part(name).is_some_and(names::is_validation);
-    values.to_mut().retain(|name, _| of_validation(name) || names::quantity(name) != Some("loss"));
+    // The same values under another name: the `loss_0` of the first optimizer.
+    let of_discriminator: Vec<_> =
+        values.iter().filter(|(name, points)| points.len() > 1 && is_of_discriminator(name)).collect();
+    let is_rival =
+        |name: &str, points: &Points| of_discriminator.iter().any(|(rival, own)| *rival == name || *own == points);
+    let kept = values.iter().filter(|(name, points)| {
+        !is_rival(name, points) && of_validation(name) || names::quantity(name) != Some("loss")
+    });
+    *values = Cow::Owned(kept.map(|(name, points)| (name.clone(), points.clone())).collect());
     note(
         notes,
         "the losses of a generator and a discriminator depend on each other, so they were left out, and the validation set \
@@ -117,6 +125,13 @@ fn rewarded() -> Problem {
          and there is no verdict",
     )
     .hint("judge by the reward; to judge one of the losses anyway, use --columns")
+}
+
+/// Whether a loss is that of a discriminator.
+fn is_of_discriminator(name: &str) -> bool {
+    let words = names::words(name);
+    let is_rival = |word: &String| word == "d" || word.starts_with("disc") || word.starts_with("critic");
+    names::quantity(name) == Some("loss") && words.iter().any(is_rival)
 }
 
 /// Whether the losses are those of a generator and a discriminator.
