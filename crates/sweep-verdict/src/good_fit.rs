@@ -1,8 +1,7 @@
 //! Good fit: no rule found a problem. If no metric was measured both in training and in validation, that is all that can
 //! be said.
 
-use super::finding::Unit;
-use super::finding::number;
+use super::finding::{Unit, number, percent};
 use super::series::Series;
 use super::turn::Turn;
 use super::view::{View, unit};
@@ -29,6 +28,8 @@ const SETTLED: (f64, usize, f64) = (0.01, 8, 0.1);
 const LEARNED: f64 = 0.03;
 /// An accuracy from which on nothing is wrong with a loss that does not move.
 const HIGH: f64 = 0.9;
+/// An accuracy or score below this is no good fit, whatever it measures.
+const LOW: f64 = 0.1;
 /// Accuracy from which on a loss that moves means little.
 const RIGHT: f64 = 0.95;
 /// A validation loss that ends this many times as high as its best is no good fit, whatever its noise.
@@ -95,9 +96,18 @@ fn moves(accuracy: &Series) -> bool {
     accuracy.best_level() - accuracy.values[0] >= LEARNED || accuracy.end() > 1.0 - LEARNED
 }
 
-/// Training ends poor, but not so flat that `underfit` is sure.
+/// Training ends poor, but not so flat that `underfit` is sure. Or validation has nearly nothing right, with any number of
+/// classes.
 fn poor(view: &View) -> Option<Finding> {
-    let poor = view.poor_training(view.last)?;
+    let Some(poor) = view.poor_training(view.last) else {
+        let val = view.val_accuracy.as_ref().filter(|val| val.len() > 1 && val.end() < LOW)?;
+        let headline = format!("Validation has learned little so far: its accuracy ends at {}.", percent(val.end()));
+        return Some(
+            Finding::new(Name::Underfit, Severity::Mild, headline)
+                .evidence("validation accuracy at the end", Unit::Accuracy, val.end())
+                .advice([Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity]),
+        );
+    };
     let headline =
         format!("Training has learned little so far: {} ends at {}, and improves slowly.", poor.what, poor.text());
     Some(

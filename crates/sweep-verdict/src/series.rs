@@ -100,6 +100,13 @@ impl Series {
         self.len() > 1 && self.values.iter().all(close)
     }
 
+    /// Returns the unit of the last digit that was printed: 0.01 if all values have two digits after the point. It is 0 for
+    /// more than six.
+    pub fn resolution(&self) -> f64 {
+        let whole = |scale: f64| self.values.iter().all(|value| (value * scale - (value * scale).round()).abs() < 1e-6);
+        (0..=6).map(|digits| 10f64.powi(digits)).find(|scale| whole(*scale)).map_or(0.0, f64::recip)
+    }
+
     /// Returns the share of steps, in the later half of the curve, in which the metric got worse.
     pub fn steps_back(&self) -> f64 {
         self.back(self.len() / 2)
@@ -169,7 +176,16 @@ impl Series {
     /// Returns the trend of the last third of the curve, over at least five points. It is the Theil-Sen slope, the
     /// median over all pairs (Sen 1968). `None` for fewer points.
     pub fn trend(&self) -> Option<Trend> {
-        let from = self.len() - self.len().min((self.len() / 3).max(5));
+        self.trend_over(self.len() / 3)
+    }
+
+    /// Returns the trend of the last half of the curve, which is surer of its sign, but may be over in the last third.
+    pub fn trend_of_half(&self) -> Option<Trend> {
+        self.trend_over(self.len() / 2)
+    }
+
+    fn trend_over(&self, values: usize) -> Option<Trend> {
+        let from = self.len() - self.len().min(values.max(5));
         let step = (self.len() - from).div_ceil(TREND_POINTS);
         let points: Vec<(f64, f64)> =
             (from..self.len()).step_by(step).map(|at| (f64::from(self.epochs[at]), self.values[at])).collect();

@@ -2,7 +2,7 @@
 
 use super::finding::{Unit, number, percent};
 use super::outlook::Outlook;
-use super::series::Series;
+use super::series::{Series, Trend};
 use super::view::{View, unit, word};
 use super::{Advice, Finding, Name, Severity};
 
@@ -22,7 +22,7 @@ const SLOW: f64 = 0.1;
 const CLEAR: f64 = 5.0;
 /// Numbers of values of a curve that may be unfinished without a forecast. A longer one has a forecast. In a shorter one, five
 /// values, which a trend needs, are more than half.
-const SHORT: std::ops::Range<usize> = 10..25;
+const SHORT: std::ops::Range<usize> = 8..25;
 /// A best value is recent if fewer epochs came after it, …
 const LATELY: usize = 3;
 /// … and it is likely that the metric still improves if its trend is this many standard errors from zero: about 90%.
@@ -78,7 +78,11 @@ pub fn unfinished(view: &View) -> Option<Finding> {
     let loss = loss.map(|loss| (loss, WORTH_LOSS_ALONE * loss.end().abs()));
     let watched = view.watched().map(|series| (series, worth_of(series)));
     let rises = |(series, worth): (&'_ Series, f64)| {
-        let trend = series.trend().filter(|trend| trend.gain >= LIKELY_SIGMAS * trend.error)?;
+        let trend = series.trend()?;
+        let likely = |trend: Trend| trend.gain >= LIKELY_SIGMAS * trend.error;
+        if !likely(trend) && !series.trend_of_half().is_some_and(likely) {
+            return None;
+        }
         let is_recent = SHORT.contains(&series.len()) && series.len() - 1 - best_value(series) < LATELY;
         (is_recent && trend.gain * trend.span >= worth).then_some(trend)
     };
