@@ -1356,6 +1356,20 @@ fn late() -> Vec<Case> {
             &[Unstable],
         ),
         case(
+            "a training loss that wanders, without validation",
+            of(Task::Unknown),
+            course(34, |t| [Some(19.2 + 0.8 * chance(t, 9.0)), NO, NO, NO]),
+            &[Underfit],
+            &[GoodFit, NoProblem],
+        ),
+        case(
+            "a training loss that falls, without validation",
+            of(Task::Unknown),
+            course(34, |t| [Some(19.2 - 0.1 * t + 0.8 * chance(t, 9.0)), NO, NO, NO]),
+            &[Unvalidated],
+            &[Underfit, GoodFit, NoProblem],
+        ),
+        case(
             "a score that stays near nothing",
             of(Task::Images),
             course(80, |t| {

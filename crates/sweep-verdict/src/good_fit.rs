@@ -43,7 +43,7 @@ pub fn objection(view: &View) -> Option<Finding> {
 }
 
 /// Neither the training loss nor another moves, and no accuracy does.
-fn unmoved(view: &View) -> Option<Finding> {
+pub fn unmoved(view: &View) -> Option<Finding> {
     let losses = || view.train_loss.iter().chain(&view.val_loss);
     let settled = |loss: &Series| {
         let (share, least, left) = SETTLED;
@@ -51,7 +51,9 @@ fn unmoved(view: &View) -> Option<Finding> {
             && loss.values[1] - loss.best_level() < share * loss.values[1].abs()
             && loss.best_level() > left * loss.values[0]
     };
-    let still = |loss: &Series| loss.values[0] - loss.best_level() < HARDLY * loss.values[0].abs() || settled(loss);
+    let still = |loss: &Series| {
+        loss.values[0] - loss.best_level() < HARDLY * loss.values[0].abs() || settled(loss) || loss.wanders()
+    };
     let loss = view.train_loss.as_ref().filter(|loss| loss.len() >= LEAST_VALUES)?;
     if !losses().all(still) || view.train_accuracy.iter().chain(&view.val_accuracy).any(moves) {
         return None;

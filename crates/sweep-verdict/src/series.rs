@@ -26,6 +26,8 @@ pub const LARGEST: f64 = 1e30;
 const CONSTANT: f64 = 5e-5;
 /// Levels closer to the best than this many standard deviations of a single value may be as good.
 const BEST_SIGMAS: f64 = 3.0;
+/// Minimum number of values in a third of the curve for [`Series::wanders`].
+const LEAST_WANDERING: usize = 5;
 /// Maximum number of points in a trend, which examines all pairs.
 const TREND_POINTS: usize = 200;
 
@@ -122,6 +124,15 @@ impl Series {
     /// Returns the noise, or `None` if it is assumed because there are too few values.
     pub fn measured_noise(&self) -> Option<f64> {
         (self.len() > NOISE_FROM).then_some(self.noise)
+    }
+
+    /// Returns whether the values of the last third are no better than those of the first, except for noise.
+    pub fn wanders(&self) -> bool {
+        let third = self.len() / 3;
+        let level = |values: &[f64]| median(&mut values.to_vec());
+        third >= LEAST_WANDERING
+            && self.gain(level(&self.values[self.len() - third..]), level(&self.values[..third]))
+                < 2.0 * std::f64::consts::SQRT_2 * median_error(self.noise, third)
     }
 
     /// Returns the number of values.
