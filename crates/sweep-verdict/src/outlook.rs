@@ -75,7 +75,7 @@ impl Outlook {
         let likely = fits.iter().filter(|fit| fit.squares <= best.squares + CHI_SQUARED_95 * variance);
         let forecasts: Vec<f64> = likely.map(|fit| fit.forecast).collect();
         let (end, [floor, ceiling]) = (series.end(), bounds(series));
-        let expected = best.forecast.clamp(floor, ceiling);
+        let expected = best.forecast;
         let gain = series.gain(expected, end);
         let error = 2.0 * series.level_error();
         let low = forecasts.iter().copied().fold(f64::INFINITY, f64::min) - error;
@@ -128,7 +128,7 @@ struct Fit {
 }
 
 impl Fit {
-    /// Fits the basis. `None` if the fit does not improve toward its limit, or leaves the metric's range.
+    /// Fits the basis. `None` if the fit does not improve, or leaves the metric's range.
     fn new(basis: Basis, points: &[(f64, f64)], series: &Series, until: f64) -> Option<Fit> {
         let count = points.len() as f64;
         let shape: Vec<f64> = points.iter().map(|(epoch, _)| basis.at(*epoch)).collect();
@@ -137,12 +137,10 @@ impl Fit {
         let scale = pairs().map(|(x, y)| x * y).sum::<f64>() / pairs().map(|(x, _)| x * x).sum::<f64>();
         let limit = mean_y - scale * mean_x;
         let squares = pairs().map(|(x, y)| (y - scale * x).powi(2)).sum::<f64>();
-        let possible = match series.goal {
-            Goal::Minimize => scale > 0.0,
-            Goal::Maximize => scale < 0.0 && limit + scale * basis.at(until) <= bounds(series)[1],
-        };
         let (last, forecast) = (limit + scale * basis.at(points.last()?.0), limit + scale * basis.at(until));
         let (change, off) = (forecast - last, last - series.end());
+        let [floor, ceiling] = bounds(series);
+        let possible = series.gain(forecast, last) > 0.0 && (floor..=ceiling).contains(&forecast);
         (possible && squares.is_finite()).then_some(Fit { squares, forecast, change, off })
     }
 }
