@@ -180,8 +180,17 @@ impl Series {
 
     /// Returns the best value of the smooth curve.
     pub fn best_level(&self) -> f64 {
+        self.best_smooth(self.len())
+    }
+
+    /// Returns the best value of the first half of the smooth curve.
+    pub fn best_of_first_half(&self) -> f64 {
+        self.best_smooth(self.len().div_ceil(2))
+    }
+
+    fn best_smooth(&self, values: usize) -> f64 {
         let better = |a: f64, b: f64| if self.goal.better(b, a) { b } else { a };
-        self.smooth.iter().copied().reduce(better).expect("a series has a value")
+        self.smooth[..values].iter().copied().reduce(better).expect("a series has a value")
     }
 
     /// Returns the trend of the last third of the curve, over at least five points. It is the Theil-Sen slope, the

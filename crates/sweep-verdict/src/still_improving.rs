@@ -20,9 +20,13 @@ const WORTH_POOR: f64 = 0.005;
 const SLOW: f64 = 0.1;
 /// Multiple of those minimum gains from which on stopping here is a clear problem.
 const CLEAR: f64 = 5.0;
-/// Numbers of values of a curve that may be unfinished without a forecast. A longer one has a forecast. In a shorter one, five
-/// values, which a trend needs, are more than half.
+/// Numbers of values of a curve that is short for a forecast. In a shorter one, five values, which a trend needs, are nearly
+/// all.
 const SHORT: std::ops::Range<usize> = 8..25;
+/// In a longer curve, the trend of the last half must be this many standard errors from zero and gain this multiple of the
+/// minimum, and then the same for the trend of the last third. Of published curves that were cut and had no other problem,
+/// six in ten of these improved afterwards.
+const LONG: [(f64, f64); 2] = [(4.0, 2.0), (1.0, 0.5)];
 /// A best value is recent if fewer epochs came after it, …
 const LATELY: usize = 3;
 /// … and it is likely that the metric still improves if its trend is this many standard errors from zero: about 90%.
@@ -78,13 +82,22 @@ pub fn unfinished(view: &View) -> Option<Finding> {
     let loss = loss.map(|loss| (loss, WORTH_LOSS_ALONE * loss.end().abs()));
     let watched = view.watched().map(|series| (series, worth_of(series)));
     let rises = |(series, worth): (&'_ Series, f64)| {
-        let trend = series.trend()?;
-        let likely = |trend: Trend| trend.gain >= LIKELY_SIGMAS * trend.error;
-        if !likely(trend) && !series.trend_of_half().is_some_and(likely) {
-            return None;
-        }
-        let is_recent = SHORT.contains(&series.len()) && series.len() - 1 - best_value(series) < LATELY;
-        (is_recent && trend.gain * trend.span >= worth).then_some(trend)
+        let (third, half) = (series.trend()?, series.trend_of_half()?);
+        let since_best = series.len() - 1 - best_value(series);
+        let gains = |trend: Trend, (sigmas, times): (f64, f64)| {
+            trend.gain > 0.0 && trend.gain >= sigmas * trend.error && trend.gain * trend.span >= times * worth
+        };
+        let is_short = SHORT.contains(&series.len())
+            && since_best < LATELY
+            && gains(third, (0.0, 1.0))
+            && [third, half].iter().any(|trend| trend.gain >= LIKELY_SIGMAS * trend.error);
+        let is_long = series.len() >= SHORT.end
+            && since_best <= series.len() / 3
+            && gains(half, LONG[0])
+            && gains(third, LONG[1])
+            // What wanders comes back to where it was.
+            && series.gain(series.best_level(), series.best_of_first_half()) >= LONG[0].1 * worth;
+        (is_short || is_long).then_some(third)
     };
     let (series, trend) = watched.into_iter().chain(loss).find_map(|one| Some((one.0, rises(one)?)))?;
     let text = |value| unit(series).text(value);
