@@ -103,10 +103,11 @@ fn moves(accuracy: &Series) -> bool {
 fn poor(view: &View) -> Option<Finding> {
     let Some(poor) = view.poor_training(view.last) else {
         let val = view.val_accuracy.as_ref().filter(|val| val.len() > 1 && val.end() < LOW)?;
-        let headline = format!("Validation has learned little so far: its accuracy ends at {}.", percent(val.end()));
+        let headline =
+            format!("Validation has learned little so far: its accuracy ends at {}.", percent(val.last_shown()));
         return Some(
             Finding::new(Name::Underfit, Severity::Mild, headline)
-                .evidence("validation accuracy at the end", Unit::Accuracy, val.end())
+                .evidence("validation accuracy at the end", Unit::Accuracy, val.last_shown())
                 .advice([Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity]),
         );
     };
@@ -179,7 +180,7 @@ pub fn finding(view: &View) -> Finding {
                 _ if gap < CLOSE => "close together".to_owned(),
                 _ => format!("{} points apart, which is normal", number(gap * 100.0, 0)),
             };
-            let (train, val) = (Unit::Accuracy.text(train.end()), Unit::Accuracy.text(val.end()));
+            let (train, val) = (Unit::Accuracy.text(train.last_shown()), Unit::Accuracy.text(val.last_shown()));
             format!("Training and validation accuracy end {apart} ({train} and {val})")
         }
         (None, Some((train, val))) => {
@@ -188,7 +189,7 @@ pub fn finding(view: &View) -> Finding {
                 end if end > APART * train.end() => "Validation loss ends above training loss",
                 _ => "Training and validation loss end close together",
             };
-            let [train, val] = [train, val].map(|series| Unit::Loss.text(series.end()));
+            let [train, val] = [train, val].map(|series| Unit::Loss.text(series.last_shown()));
             format!("{apart} (training {train}, validation {val})")
         }
         (None, None) if view.train_loss.is_some() || view.train_accuracy.is_some() => {
@@ -202,7 +203,7 @@ pub fn finding(view: &View) -> Finding {
     };
     let headline =
         format!("{found} {close}, and validation does not get worse by more than its noise.{}", view.caveat());
-    let end = |series: &Option<super::series::Series>| series.as_ref().map(|series| series.end());
+    let end = |series: &Option<super::series::Series>| series.as_ref().map(|series| series.last_shown());
     Finding::new(name, Severity::Note, headline)
         .evidence("training accuracy at the end", Unit::Accuracy, end(&view.train_accuracy))
         .evidence("validation accuracy at the end", Unit::Accuracy, end(&view.val_accuracy))

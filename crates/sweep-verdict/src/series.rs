@@ -26,6 +26,8 @@ pub const LARGEST: f64 = 1e30;
 const CONSTANT: f64 = 5e-5;
 /// Levels closer to the best than this many standard deviations of a single value may be as good.
 const BEST_SIGMAS: f64 = 3.0;
+/// A last value farther than this from the expected one, in standard deviations or steps, is odd.
+const ODD_SIGMAS: f64 = 4.0;
 /// Minimum number of values in a third of the curve for [`Series::wanders`].
 const LEAST_WANDERING: usize = 5;
 /// Maximum number of points in a trend, which examines all pairs.
@@ -162,6 +164,16 @@ impl Series {
     /// Returns the level at the end: the median of the last [`Series::window`] values.
     pub fn end(&self) -> f64 {
         median(&mut self.values[self.len() - self.window()..].to_vec())
+    }
+
+    /// Returns the value to name as that of the end: the last one, as the reader of a log knows it. If it is far from the
+    /// trend of the last values, it is [`Series::end`].
+    pub fn last_shown(&self) -> f64 {
+        let last = self.values[self.len() - 1];
+        let before = &self.smooth[..self.len() - 1];
+        let step = before.windows(2).next_back().map_or(0.0, |pair| pair[1] - pair[0]);
+        let expected = before.last().map_or(last, |level| level + step);
+        if (last - expected).abs() <= ODD_SIGMAS * self.noise.max(step.abs()) { last } else { self.end() }
     }
 
     /// Returns the smooth value at an epoch, or at the nearest epoch before it, or at the first epoch.

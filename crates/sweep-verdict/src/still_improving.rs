@@ -52,7 +52,7 @@ pub fn find(view: &View) -> Option<Finding> {
          {} (90% interval {} to {}).",
         if sure { "would" } else { "may" },
         word(series),
-        text(series.end()),
+        text(series.last_shown()),
         outlook.until,
         text(outlook.expected),
         text(worse.min(better)),
@@ -60,7 +60,7 @@ pub fn find(view: &View) -> Option<Finding> {
     );
     Some(
         Finding::new(Name::StillImproving, severity, headline)
-            .evidence(format!("validation {} at the end", word(series)), unit(series), series.end())
+            .evidence(format!("validation {} at the end", word(series)), unit(series), series.last_shown())
             .evidence("forecast for epoch", Unit::Epoch, f64::from(outlook.until))
             .evidence("forecast", unit(series), outlook.expected)
             .evidence("worst forecast (90% interval)", unit(series), worse)
@@ -116,7 +116,7 @@ pub fn unfinished(view: &View) -> Option<Finding> {
     let until = view.last.saturating_add(view.last.div_ceil(2));
     Some(
         Finding::new(Name::StillImproving, Severity::Mild, headline)
-            .evidence(format!("validation {} at the end", word(series)), unit(series), series.end())
+            .evidence(format!("validation {} at the end", word(series)), unit(series), series.last_shown())
             .advice([Advice::MoreEpochs { until, longer_schedule: false }]),
     )
 }
@@ -144,12 +144,12 @@ fn annealed(view: &View, series: &Series, outlook: Outlook, left: f64) -> Findin
         "Validation {} was still improving when training ended ({}), while the learning rate fell to {} of its highest \
          value. More epochs at that rate change nothing; a longer schedule may help.",
         word(series),
-        unit(series).text(series.end()),
+        unit(series).text(series.last_shown()),
         percent(left)
     );
     let until = view.last.saturating_add(view.last.div_ceil(2));
     Finding::new(Name::StillImproving, Severity::Mild, headline)
-        .evidence(format!("validation {} at the end", word(series)), unit(series), series.end())
+        .evidence(format!("validation {} at the end", word(series)), unit(series), series.last_shown())
         .evidence("learning rate at the end as a share of its highest", Unit::Number, left)
         .advice([Advice::MoreEpochs { until: until.min(outlook.until), longer_schedule: true }])
 }
