@@ -13,7 +13,7 @@ use super::names::{is_bare_part, is_part, meaning, names_part, quantity};
 use super::scan::{Token, scan};
 use super::special::score;
 use super::{Target, names};
-use leading::{epoch_within, is_number_next};
+use leading::{epoch_within, is_epoch_next};
 use whole::{
     is_mean, is_one_value, is_partial, is_remark, is_time_unit, is_with_file, number_again, only_epoch, total,
 };
@@ -241,10 +241,14 @@ impl<'a> Parser<'a> {
             Token::Number { value, decimal: false, unit: false, percent: false, .. } if self.is_class(next) => {
                 self.class = Some(value);
             }
+            // MXNet's batches: `Epoch[5] Batch [0-20]`.
+            Token::Number { decimal: false, unit: false, .. } if self.wants_step && is_end_of_range(next) => {
+                self.line.progress = true;
+                self.end_of_place();
+                return 2;
+            }
             // `1epoch results`.
-            Token::Number { value, decimal: false, unit: true, .. }
-                if next == Some(&Token::Word("epoch")) && !is_number_next(&tokens[at + 2..]) =>
-            {
+            Token::Number { value, decimal: false, unit: true, .. } if is_epoch_next(&tokens[at + 1..]) => {
                 self.epoch(value);
                 self.end_of_place();
                 return 2;
@@ -492,6 +496,11 @@ impl<'a> Parser<'a> {
         self.phrase.clear();
         self.separated = false;
     }
+}
+
+/// Whether a whole number ends a range that another one begins: `0-20`.
+fn is_end_of_range(next: Option<&Token>) -> bool {
+    matches!(next, Some(Token::Number { value, decimal: false, .. }) if *value < 0.0)
 }
 
 /// The mean so far in brackets behind a value, and its length in pieces: `Loss 6.9 (7.0)`. What the value changed by is no mean:

@@ -555,7 +555,9 @@ fn runs_are_told_apart_by_commands_and_not_by_a_stray_digit() {
     let stray: String = (3..9).map(|n| format!("{}{}", if n == 6 { "0" } else { "" }, epoch(n))).collect();
     assert_eq!(names(&stray), [""]);
     let counted = |command: &str| format!("{command}\ntrain loss: 0.9\nval loss: 1\ntrain loss: 0.7\nval loss: 0.8\n");
-    for prompt in ["root@ip-1:~/net# th", "(base) me@host:~$ python", "[me@host net]$ python3"] {
+    for prompt in
+        ["root@ip-1:~/net# th", "(base) me@host:~$ python", "[me@host net]$ python3", "$ LR=0.1 python", "!python"]
+    {
         let two = counted(&format!("{prompt} a.py --epochs 2")) + &counted(&format!("{prompt} b.py"));
         assert_eq!(read_text("file", &two).0, "0.9 - 1 -, 0.7 - 0.8 -; 0.9 - 1 -, 0.7 - 0.8 -", "{prompt}");
         let resumed = format!("{prompt} a.py\n{}{}{prompt} a.py\n{}{}", epoch(1), epoch(2), epoch(3), epoch(4));
@@ -587,6 +589,13 @@ fn the_same_quantity_of_both_sets_is_compared() {
         |n: u32| format!("Training Epoch: [{n}] Average Loss 9.{n}\nValidation Epoch: [{n}] Average WER 3{n}.5\n");
     let tests: String = (1..9).map(|n| format!("Test Summary Average WER 2{n}.5\n")).collect();
     assert_eq!(read_text("file", &(words(1) + &words(2) + &tests)).0, "9.1 - - 0.685, 9.2 - - 0.675");
+    let mxnet = |n: u32| {
+        format!(
+            "INFO - Epoch[{n}] Batch [0-20]\tSpeed: 25.7 samples/sec\tbox_loss=0.9\nINFO - Epoch[{n}] Batch [0-40]\tSpeed: 25.7 \
+             samples/sec\tbox_loss=0.8\nINFO - Epoch[{n}] Train-box_loss=0.{n}\n"
+        )
+    };
+    assert_eq!(read_text("file", &(mxnet(5) + &mxnet(6) + &mxnet(7))).0, "0.85 - - -, 0.85 - - -, 0.85 - - -");
     let coqui = |n: u32| {
         format!(
             "> EPOCH: {n}/9\n> TRAINING (2022-11-03 10:47:31)\n  | > loss_0: 3.5 (3.{n})\n> EVALUATION\n--> EVAL PERFORMANCE\n  | > avg_loss_0: \

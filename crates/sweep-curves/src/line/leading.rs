@@ -110,9 +110,14 @@ fn is_of_list(rest: &[Token]) -> bool {
 }
 
 /// Whether the number of an epoch follows the word for it, so that a number before the word is another one: `0epoch: 3013`.
-pub(super) fn is_number_next(rest: &[Token]) -> bool {
+fn is_number_next(rest: &[Token]) -> bool {
     let next = rest.iter().find(|token| !matches!(token, Token::Mark(':' | '=' | '\t')));
     matches!(next, Some(Token::Number { decimal: false, unit: false, percent: false, .. } | Token::Fraction(..)))
+}
+
+/// Whether the word for the epoch comes next, which belongs to the number before it.
+pub(super) fn is_epoch_next(rest: &[Token]) -> bool {
+    rest.first() == Some(&Token::Word("epoch")) && !is_number_next(&rest[1..])
 }
 
 /// The epoch in a word within a line, and what stands before it: `epoch23`, `Test-epoch_23`.

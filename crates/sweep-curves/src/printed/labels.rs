@@ -20,9 +20,13 @@ static FOLD: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?i)(?:^|[^a-z])(?:(fold|repeat|repetition)[\s_#:=.-]*(\d{1,3})|(seed)[\s_#-]+(\d+))(?:\D|$)")
         .expect("it is an expression")
 });
-/// A command below the prompt of a shell: `root@host:~/net# python train.py`.
+/// A command below the prompt of a shell, or of a notebook: `root@host:~/net# python train.py`, `$ python train.py`.
 static PROMPT: LazyLock<Regex> = LazyLock::new(|| {
-    Regex::new(r"^(?:\([^()]*\) ?)?\[?[\w.-]+@[\w.-]*[:~ ][^$#%>]*[$#%>] +[\w./]").expect("it is an expression")
+    Regex::new(concat!(
+        r"^(?:(?:\([^()]*\) ?)?\[?[\w.-]+@[\w.-]*[:~ ][^$#%>]*[$#%>] +[\w./]|",
+        r"(?:\([^()]*\) ?)?[$!] *(?:\w+=\S+ +)*(?:python[\d.]*|bash|sh|th|torchrun|accelerate|julia) )",
+    ))
+    .expect("it is an expression")
 });
 /// A setting of a training run, with its value: `Optimizer: adam`, `Training with lr=0.1`.
 static HEADING: LazyLock<Regex> = LazyLock::new(|| {
@@ -45,7 +49,7 @@ const MOST: usize = 50;
 
 /// Whether a line is a command below the prompt of a shell.
 pub(super) fn is_command(text: &str) -> bool {
-    text.contains('@') && PROMPT.is_match(text.trim_start())
+    text.contains(['@', '$', '!']) && PROMPT.is_match(text.trim_start())
 }
 
 /// One name, and the lines that it stands in.
