@@ -98,6 +98,9 @@ fn header_of(line: &str) -> Option<Columns> {
         let begins = matches!(meanings.first(), Some(Some(Target::Epoch | Target::Step)));
         // A sentence may have the words, too: `train loss and accuracy`.
         let is_header = cells.len() > 1
+            // `--- train loss & acc ---` is a heading; LaTeX ends a row with backslashes.
+            && !line.contains("---")
+            && (separator != Separator::Ampersand || cells.len() > 2 || line.trim_end().ends_with('\\'))
             && metrics > 0
             && known > 1
             && (begins

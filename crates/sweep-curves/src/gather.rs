@@ -47,6 +47,14 @@ pub struct Part {
 }
 
 impl Part {
+    /// The beginning of a line that comes several times and may have a metric: the first of the most frequent ones.
+    fn recurs(&self) -> Option<&str> {
+        let forms = self.records.forms.iter().map(|form| (form.lines, form.example.as_str()));
+        let unread = self.records.unread.values().map(|(line, count)| (*count, line.as_str()));
+        let (lines, line) = forms.chain(unread).max_by_key(|(lines, line)| (*lines, std::cmp::Reverse(*line)))?;
+        (lines >= RECURS).then_some(line)
+    }
+
     /// Whether a curve of this name is one of its curves.
     pub fn has(&self, curve: &str) -> bool {
         let name = &self.name;
@@ -276,7 +284,8 @@ impl Gather {
                 self.curves.iter().filter_map(|(_, values)| values.get(*name)).any(|one| one.len() >= least)
             };
             let names: Vec<&str> = names.iter().copied().filter(recurs).collect();
-            return Err(self.problem.unwrap_or_else(|| nothing_known(&names)));
+            let line = self.parts.iter().find_map(Part::recurs);
+            return Err(self.problem.unwrap_or_else(|| nothing_known(&names, line)));
         }
         doubts::check(&found_in, &self.parts, &mut notes);
         without_copies(&mut curves, &mut notes);
@@ -285,7 +294,7 @@ impl Gather {
         let is_single = |curve: &ForeignCurve| curve.is_single_value() || curve.is_single() && !named(curve);
         let are_results = curves.len() > 1 && curves.iter().all(ForeignCurve::is_single);
         match are_results || curves.iter().all(is_single) {
-            true => Err(special::single_value()),
+            true => Err(special::single_value(curves.len(), self.parts.iter().find_map(Part::recurs))),
             false => Ok((curves, notes)),
         }
     }
@@ -458,12 +467,14 @@ pub fn no_column(choice: &Choice, names: &[&str]) -> Problem {
     }
 }
 
-fn nothing_known(names: &[&str]) -> Problem {
+/// The problem of numbers under no known name. `line` is the beginning of a line that comes several times and has a metric.
+fn nothing_known(names: &[&str], line: Option<&str>) -> Problem {
     let problem = Problem::new("no loss and no accuracy was found (loss, accuracy, val_loss, val_accuracy)");
     let names: Vec<&str> =
         names.iter().copied().filter(|name| !is_ignorable(name) && meaning(name).is_none()).collect();
     if names.is_empty() {
-        return problem.hint("no other name has several numbers, except epochs, steps, and times");
+        let not_understood = line.map(|line| format!("lines such as {line:?} were not understood; "));
+        return problem.hint(not_understood.unwrap_or_default() + special::PRINT);
     }
     let example = special::example(&names);
     problem.hint(format!(

@@ -19,6 +19,8 @@ use whole::{is_mean, is_one_value, is_partial, is_remark, is_time_unit, number_a
 const EPOCH: [&str; 6] = ["epoch", "ep", "epoche", "epoch_in", "epoch_inner", "inner_epoch"];
 const NO_EPOCH: [&str; 9] = ["over", "best", "last", "per", "total", "max", "num", "each", "every"];
 const STEP: [&str; 9] = ["step", "iter", "iteration", "global_step", "batch", "batches", "it", "update", "up"];
+/// Words between the word and its number: `Epoch is: 3`, `Step no. 3`.
+const BETWEEN: [&str; 8] = ["is", "no", "nr", "number", "num", "index", "idx", "id"];
 /// Words before the number of an epoch that begins: `Start of epoch 3`.
 const OPENING: [&str; 8] = ["start", "starting", "begin", "beginning", "of", "the", "training", "running"];
 /// What draws a progress bar.
@@ -133,7 +135,7 @@ pub fn parse(text: &Text, part: Option<&'static str>, metric: &str) -> Line {
         line.epoch = line.epoch.or(counted);
         line.progress &= line.step.is_none();
     }
-    line.partial = is_partial(text) && !is_counted;
+    line.partial = is_partial(text, line.bar) && !is_counted;
     number_again(&mut line.pairs);
     // `Saved the best model (val loss: 0.5)` repeats a number.
     if line.epoch.is_none() && line.step.is_none() && is_remark(tokens) {
@@ -187,6 +189,14 @@ struct Parser<'a> {
     class: Option<f64>,
 }
 
+/// Whether a word is that of an epoch, also with two letters in the wrong order.
+fn is_epoch(word: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    let mut letters: Vec<u8> = word.bytes().collect();
+    letters.sort_unstable();
+    EPOCH.contains(&word.as_str()) || letters == b"cehop"
+}
+
 impl<'a> Parser<'a> {
     /// Takes the piece at a place, and returns how many it took.
     fn token(&mut self, tokens: &[Token<'a>], at: usize) -> usize {
@@ -229,14 +239,8 @@ impl<'a> Parser<'a> {
             Token::Number { value, decimal: false, unit: false, percent: false, .. } if self.is_class(next) => {
                 self.class = Some(value);
             }
-            // `1epoch results`.
-            Token::Number { value, decimal: false, unit: true, .. } if next == Some(&Token::Word("epoch")) => {
-                self.epoch(value);
-                self.end_of_place();
-                return 2;
-            }
-            // `Training loss after 3 epochs: 0.5`.
-            Token::Number { value, decimal: false, unit: false, .. } if self.is_after(next) => {
+            // `1epoch results`, `epoch 1/accuracy: 0.8`, `Training loss after 3 epochs: 0.5`.
+            Token::Number { value, decimal: false, unit, .. } if self.is_epoch_before(next, unit) => {
                 self.hold_name();
                 self.epoch(value);
                 self.end_of_place();
@@ -304,7 +308,11 @@ impl<'a> Parser<'a> {
     fn word(&mut self, word: &'a str) {
         let lower = word.to_ascii_lowercase();
         let before = self.phrase.last().map(|word| word.to_ascii_lowercase());
-        if EPOCH.contains(&lower.as_str()) && !before.as_ref().is_some_and(|word| NO_EPOCH.contains(&word.as_str())) {
+        // `it is 3` is prose.
+        if (self.wants_epoch || self.wants_step && lower != "is") && BETWEEN.contains(&lower.as_str()) {
+            return;
+        }
+        if is_epoch(word) && !before.as_ref().is_some_and(|word| NO_EPOCH.contains(&word.as_str())) {
             self.hold_name();
             self.heading();
             (self.wants_epoch, self.separated) = (true, false);
@@ -361,6 +369,9 @@ impl<'a> Parser<'a> {
             '-' if number_follows && !self.phrase.is_empty() && (self.line.bar || self.has_metric()) => {
                 self.separated = true;
             }
+            // `Epoch - 3`, `Epoch => 3`, `Epoch | 3`.
+            '-' | '>' | '<' | '{' | '→' | '|' | ','
+                if self.wants_epoch && (number_follows || next == Some(&Token::Mark('>'))) => {}
             // `val loss -> 0.5`.
             '-' if next == Some(&Token::Mark('>')) && self.has_metric() => {}
             '>' if number_follows && !self.separated && self.has_metric() => self.separated = true,
@@ -432,12 +443,16 @@ impl<'a> Parser<'a> {
         last && self.phrase.len() > 1 && !self.separated && matches!(next, Some(Token::Mark(':' | '=')))
     }
 
-    /// Whether a number stands between the name of a metric and `epochs`.
-    fn is_after(&self, next: Option<&Token>) -> bool {
-        let is_epochs = matches!(next, Some(Token::Word(word)) if ["epoch", "epochs"].contains(&word.to_ascii_lowercase().as_str()));
-        match self.phrase.split_last() {
-            Some((last, name)) if is_epochs && !self.separated => {
-                last.eq_ignore_ascii_case("after") && quantity(&name.join(" ")).is_some()
+    /// Whether a whole number is an epoch by what follows it without a blank, or stands between the name of a metric and
+    /// `epochs`.
+    fn is_epoch_before(&self, next: Option<&Token>, unit: bool) -> bool {
+        match (next, self.phrase.split_last()) {
+            (Some(Token::Mark('/')), _) => unit && self.wants_epoch,
+            (Some(Token::Word(word)), _) if unit => is_epoch(word),
+            (Some(Token::Word(word)), Some((last, name))) if !self.separated => {
+                is_epoch(word.trim_end_matches('s'))
+                    && ["after", "at"].contains(&last.to_ascii_lowercase().as_str())
+                    && quantity(&name.join(" ")).is_some()
             }
             _ => false,
         }
@@ -568,6 +583,16 @@ mod tests {
                 "epoch 0, train_loss 0.5, val_loss 0.4",
             ),
             ("lr: [0.0001] loss: 0.5.", "train_loss 0.5"),
+            ("epoch   1/accuracy: 0.7 / precision: 0.6", "epoch 1, train_accuracy 0.7"),
+            ("Epoch: [1 | 600]", "epoch 1"),
+            ("Epoch is: 3, Validation Loss is: 0.5", "epoch 3, val_loss 0.5"),
+            ("Epoch no. 3: loss 0.5", "epoch 3, train_loss 0.5"),
+            ("Epoch => 3 loss: 0.5", "epoch 3, train_loss 0.5"),
+            ("Epoch - 3 loss: 0.5", "epoch 3, train_loss 0.5"),
+            ("epoch-3: loss: 0.5", "epoch 3, train_loss 0.5"),
+            ("Epochs: 3/10", "epoch 3"),
+            ("eopch=0", "epoch 0"),
+            ("Cost at 10 epochs = 0.083.", "epoch 10, train_loss 0.083"),
             (
                 "Epoch: 001, Loss: 0.5, Train: 0.9, Val: 0.8",
                 "epoch 1, train_loss 0.5, train_accuracy 0.9, val_accuracy 0.8",

@@ -1,6 +1,6 @@
 //! What a line begins with: the epoch, the step, or both, in brackets or without a name.
 
-use super::{EPOCH, Parser, Token, is_part};
+use super::{Parser, Token, is_epoch, is_part};
 
 impl<'a> Parser<'a> {
     /// Reads what a line may begin with: `[12]`, `[1, 2000]`, `[0/25][3/782]`, `12:`. Returns the pieces it took.
@@ -51,13 +51,11 @@ impl<'a> Parser<'a> {
             // `3/10 train_loss=0.5 val_loss=0.6`.
             [Fraction(number, _), Word(_), Mark('=' | ':'), ..] if !self.line.bar => self.of_count(*number, 1),
             // Catalyst: `1/12 * Epoch 1 (train): …`.
-            [Fraction(epoch, _), Mark('*'), Word(word), ..] if EPOCH.contains(&word.to_ascii_lowercase().as_str()) => {
+            [Fraction(epoch, _), Mark('*'), Word(word), ..] if is_epoch(word) => {
                 (self.line.epoch, self.named) = (Some(*epoch), true);
                 2
             }
-            [number, Word(word), Mark(':' | ',' | '-' | '|'), ..]
-                if EPOCH.contains(&word.to_ascii_lowercase().as_str()) && whole(number).is_some() =>
-            {
+            [number, Word(word), Mark(':' | ',' | '-' | '|'), ..] if is_epoch(word) && whole(number).is_some() => {
                 (self.line.epoch, self.named) = (whole(number), true);
                 3
             }
@@ -116,5 +114,5 @@ fn glued_epoch(word: &str) -> Option<f64> {
     let number = word.to_ascii_lowercase();
     let number =
         number.strip_prefix("epoch").or_else(|| number.strip_prefix("ep")).or_else(|| word.strip_prefix('E'))?;
-    number.trim_start_matches('_').parse::<u32>().ok().map(f64::from)
+    number.trim_start_matches(['_', '-', '.']).parse::<u32>().ok().map(f64::from)
 }
