@@ -1,4 +1,4 @@
-//! The pages of the documentation name only pages, headings and files that exist.
+//! The pages of the documentation name only pages, headings and files that exist, and say nothing twice.
 
 use std::collections::BTreeSet;
 use std::path::{Component, Path, PathBuf};
@@ -52,6 +52,19 @@ fn every_path_of_the_repository_in_a_page_exists() {
         }
     }
     assert!(missing.is_empty(), "these paths do not exist:\n{}", missing.join("\n"));
+}
+
+#[test]
+fn no_paragraph_stands_twice_in_a_page() {
+    let mut twice = Vec::new();
+    for (page, text) in pages() {
+        let mut seen = BTreeSet::new();
+        let text = prose(&text);
+        let paragraphs = text.split("\n\n").map(str::trim).filter(|paragraph| paragraph.len() > 100);
+        let again = paragraphs.filter(|paragraph| !seen.insert(*paragraph));
+        twice.extend(again.map(|paragraph| format!("{}: {paragraph}", page.display())));
+    }
+    assert!(twice.is_empty(), "these paragraphs stand twice:\n{}", twice.join("\n"));
 }
 
 fn root() -> &'static Path {

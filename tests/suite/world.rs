@@ -32,7 +32,8 @@ impl World {
     /// The command `sweep` with these arguments, in the folder.
     pub fn sweep(&self, words: &str) -> Command {
         let mut command = Command::new(sweep());
-        command.args(words.split_whitespace()).current_dir(self.folder.path()).env_remove("CUDA_VISIBLE_DEVICES");
+        command.args(words.split_whitespace()).current_dir(self.folder.path());
+        command.env_remove("CUDA_VISIBLE_DEVICES").env_remove("SWEEP_LIBTORCH"); // Those of whoever runs the tests.
         command.env("SCRIPT", self.path("script")); // Read by the scripted trainer.
         command.stdin(Stdio::null());
         command

@@ -1,5 +1,6 @@
 //! Unusable accuracy: it stays constant or near zero while the loss falls so far that it cannot belong to it. Keras
-//! computes such an accuracy if a regression is compiled with `metrics=['accuracy']`.
+//! computes such an accuracy if a regression is compiled with `metrics=['accuracy']`. Or it is perfect from the first
+//! epoch on while the loss falls: too few examples, or a wrong metric.
 
 use super::finding::{Unit, percent};
 use super::series::Series;
@@ -15,8 +16,10 @@ const FELL: f64 = 0.2;
 const LARGE: f64 = 20.0;
 /// Distance from the least accuracy that a cross-entropy allows.
 const FAR: f64 = 0.1;
-/// Minimum number of values.
+/// Minimum number of values,
 const LEAST_VALUES: usize = 3;
+/// and of values that are all perfect, with the lowest loss at which that is odd.
+const PERFECT: (usize, f64) = (5, 0.2);
 
 /// What contradicts: the accuracy, and how the loss moved.
 #[derive(Debug, Clone, Copy)]
@@ -39,7 +42,8 @@ pub fn contradiction(loss: &Series, accuracy: &Series) -> Option<Contradiction> 
     let impossible = is_impossible(to, most);
     let near_zero = most < NEAR_ZERO && (impossible || from > LARGE);
     let constant = range < CONSTANT && impossible;
-    (from > to && from - to >= FELL * from.abs() && (near_zero || constant)).then_some(Contradiction {
+    let perfect = accuracy.len() >= PERFECT.0 && to >= PERFECT.1 && accuracy.values.iter().all(|value| *value == 1.0);
+    (from > to && from - to >= FELL * from.abs() && (near_zero || constant || perfect)).then_some(Contradiction {
         accuracy: accuracy.end(),
         from,
         to,
@@ -55,9 +59,14 @@ pub fn is_impossible(loss: f64, accuracy: f64) -> bool {
 /// Returns the note that accuracy was not used.
 pub fn finding(found: &Contradiction) -> Finding {
     let Contradiction { accuracy, from, to } = *found;
+    let why = match accuracy {
+        1.0 => "too few examples are evaluated, or it does not measure what the network is trained for",
+        _ => {
+            "it does not measure what the network is trained for. For a regression, log the mean absolute error instead"
+        }
+    };
     let headline = format!(
-        "Accuracy was not used: it stays at {} while the loss falls from {} to {}, so it does not measure what the \
-         network is trained for. For a regression, log the mean absolute error instead.",
+        "Accuracy was not used: it stays at {} while the loss falls from {} to {}, so {why}.",
         percent(accuracy),
         Unit::Loss.text(from),
         Unit::Loss.text(to)

@@ -1298,8 +1298,93 @@ fn borders() -> Vec<Case> {
     ]
 }
 
+/// Courses in which little is said by the last epochs alone.
+fn late() -> Vec<Case> {
+    let translated =
+        [5.175, 4.5, 4.056, 3.86, 3.671, 3.601, 3.492, 3.403, 3.395, 3.341, 3.297, 3.349, 3.239, 3.312, 3.2];
+    vec![
+        case(
+            "a translation whose validation loss is lowest in the last epoch, and noisy",
+            of(Task::Text),
+            losses(&translated.map(|loss| loss - 0.5), &translated),
+            &[StillImproving],
+            &[GoodFit, Plateau],
+        ),
+        case(
+            "nine evaluations of a score that still rises",
+            of(Task::Unknown),
+            course(9, |t| {
+                let scores = [0.5499, 0.7002, 0.745, 0.7844, 0.7702, 0.8074, 0.8138, 0.8117, 0.8184];
+                [Some(9.6 - 0.18 * t), NO, NO, Some(scores[t as usize - 1])]
+            }),
+            &[StillImproving],
+            &[GoodFit],
+        ),
+        case(
+            "ten epochs that have settled",
+            of(Task::Images),
+            course(10, |t| {
+                [
+                    Some(0.3 + 0.7 * (-t / 1.2).exp()),
+                    NO,
+                    Some(0.33 + 0.7 * (-t / 1.2).exp() + 0.004 * chance(t, 3.0)),
+                    NO,
+                ]
+            }),
+            &[GoodFit, Plateau],
+            &[StillImproving],
+        ),
+        case(
+            "a perfect accuracy beside a loss that still falls",
+            of(Task::Images),
+            course(54, |t| {
+                let loss = 0.29 + 0.2 * (1.0 - t / 54.0);
+                [Some(loss + 0.3 + 0.2 * chance(t, 2.0)), NO, Some(loss), Some(1.0)]
+            }),
+            &[StillImproving],
+            &[GoodFit, Plateau],
+        ),
+        case(
+            "a training loss printed with two digits",
+            of(Task::Text),
+            course(17, |t| {
+                let hundredths = [40, 13, 12, 11, 10, 10, 9, 9, 9, 8, 9, 8, 8, 7, 8, 9, 8];
+                let loss = f64::from(hundredths[t as usize - 1]) / 100.0;
+                [Some(loss), NO, NO, Some(0.96 - 0.02 / t + 0.003 * chance(t, 4.0))]
+            }),
+            &[Plateau, GoodFit, NoProblem],
+            &[Unstable],
+        ),
+        case(
+            "a training loss that wanders, without validation",
+            of(Task::Unknown),
+            course(34, |t| [Some(19.2 + 0.8 * chance(t, 9.0)), NO, NO, NO]),
+            &[Underfit],
+            &[GoodFit, NoProblem],
+        ),
+        case(
+            "a training loss that falls, without validation",
+            of(Task::Unknown),
+            course(34, |t| [Some(19.2 - 0.1 * t + 0.8 * chance(t, 9.0)), NO, NO, NO]),
+            &[Unvalidated],
+            &[Underfit, GoodFit, NoProblem],
+        ),
+        case(
+            "a score that stays near nothing",
+            of(Task::Images),
+            course(80, |t| {
+                let score = (t % 20.0 == 0.0).then_some(0.02 + 0.0001 * t);
+                [Some(1.0 + 3.0 * (-t / 20.0).exp()), NO, NO, score]
+            }),
+            &[Underfit],
+            &[GoodFit, NoProblem],
+        ),
+    ]
+}
+
 fn all() -> Vec<Case> {
     [
+        late(),
         borders(),
         little_known(),
         stepped(),

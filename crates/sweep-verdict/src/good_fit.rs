@@ -1,8 +1,7 @@
 //! Good fit: no rule found a problem. If no metric was measured both in training and in validation, that is all that can
 //! be said.
 
-use super::finding::Unit;
-use super::finding::number;
+use super::finding::{Unit, number, percent};
 use super::series::Series;
 use super::turn::Turn;
 use super::view::{View, unit};
@@ -29,6 +28,8 @@ const SETTLED: (f64, usize, f64) = (0.01, 8, 0.1);
 const LEARNED: f64 = 0.03;
 /// An accuracy from which on nothing is wrong with a loss that does not move.
 const HIGH: f64 = 0.9;
+/// An accuracy or score below this is no good fit, whatever it measures.
+const LOW: f64 = 0.1;
 /// Accuracy from which on a loss that moves means little.
 const RIGHT: f64 = 0.95;
 /// A validation loss that ends this many times as high as its best is no good fit, whatever its noise.
@@ -42,7 +43,7 @@ pub fn objection(view: &View) -> Option<Finding> {
 }
 
 /// Neither the training loss nor another moves, and no accuracy does.
-fn unmoved(view: &View) -> Option<Finding> {
+pub fn unmoved(view: &View) -> Option<Finding> {
     let losses = || view.train_loss.iter().chain(&view.val_loss);
     let settled = |loss: &Series| {
         let (share, least, left) = SETTLED;
@@ -50,7 +51,9 @@ fn unmoved(view: &View) -> Option<Finding> {
             && loss.values[1] - loss.best_level() < share * loss.values[1].abs()
             && loss.best_level() > left * loss.values[0]
     };
-    let still = |loss: &Series| loss.values[0] - loss.best_level() < HARDLY * loss.values[0].abs() || settled(loss);
+    let still = |loss: &Series| {
+        loss.values[0] - loss.best_level() < HARDLY * loss.values[0].abs() || settled(loss) || loss.wanders()
+    };
     let loss = view.train_loss.as_ref().filter(|loss| loss.len() >= LEAST_VALUES)?;
     if !losses().all(still) || view.train_accuracy.iter().chain(&view.val_accuracy).any(moves) {
         return None;
@@ -95,9 +98,19 @@ fn moves(accuracy: &Series) -> bool {
     accuracy.best_level() - accuracy.values[0] >= LEARNED || accuracy.end() > 1.0 - LEARNED
 }
 
-/// Training ends poor, but not so flat that `underfit` is sure.
+/// Training ends poor, but not so flat that `underfit` is sure. Or validation has nearly nothing right, with any number of
+/// classes.
 fn poor(view: &View) -> Option<Finding> {
-    let poor = view.poor_training(view.last)?;
+    let Some(poor) = view.poor_training(view.last) else {
+        let val = view.val_accuracy.as_ref().filter(|val| val.len() > 1 && val.end() < LOW)?;
+        let headline =
+            format!("Validation has learned little so far: its accuracy ends at {}.", percent(val.last_shown()));
+        return Some(
+            Finding::new(Name::Underfit, Severity::Mild, headline)
+                .evidence("validation accuracy at the end", Unit::Accuracy, val.last_shown())
+                .advice([Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity]),
+        );
+    };
     let headline =
         format!("Training has learned little so far: {} ends at {}, and improves slowly.", poor.what, poor.text());
     Some(
@@ -167,7 +180,7 @@ pub fn finding(view: &View) -> Finding {
                 _ if gap < CLOSE => "close together".to_owned(),
                 _ => format!("{} points apart, which is normal", number(gap * 100.0, 0)),
             };
-            let (train, val) = (Unit::Accuracy.text(train.end()), Unit::Accuracy.text(val.end()));
+            let (train, val) = (Unit::Accuracy.text(train.last_shown()), Unit::Accuracy.text(val.last_shown()));
             format!("Training and validation accuracy end {apart} ({train} and {val})")
         }
         (None, Some((train, val))) => {
@@ -176,7 +189,7 @@ pub fn finding(view: &View) -> Finding {
                 end if end > APART * train.end() => "Validation loss ends above training loss",
                 _ => "Training and validation loss end close together",
             };
-            let [train, val] = [train, val].map(|series| Unit::Loss.text(series.end()));
+            let [train, val] = [train, val].map(|series| Unit::Loss.text(series.last_shown()));
             format!("{apart} (training {train}, validation {val})")
         }
         (None, None) if view.train_loss.is_some() || view.train_accuracy.is_some() => {
@@ -190,7 +203,7 @@ pub fn finding(view: &View) -> Finding {
     };
     let headline =
         format!("{found} {close}, and validation does not get worse by more than its noise.{}", view.caveat());
-    let end = |series: &Option<super::series::Series>| series.as_ref().map(|series| series.end());
+    let end = |series: &Option<super::series::Series>| series.as_ref().map(|series| series.last_shown());
     Finding::new(name, Severity::Note, headline)
         .evidence("training accuracy at the end", Unit::Accuracy, end(&view.train_accuracy))
         .evidence("validation accuracy at the end", Unit::Accuracy, end(&view.val_accuracy))

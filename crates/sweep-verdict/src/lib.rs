@@ -121,6 +121,9 @@ fn found(view: &View) -> Vec<Finding> {
         findings.retain(|finding| finding.name != Name::Plateau);
         findings.push(unfinished);
     }
+    if findings.iter().all(|finding| finding.severity == Severity::Note || finding.name == Name::Unvalidated) {
+        findings.extend(good_fit::unmoved(view));
+    }
     if findings.iter().all(|finding| finding.severity == Severity::Note) {
         let first = good_fit::objection(view).unwrap_or_else(|| good_fit::finding(view));
         findings.retain(|finding| finding.name != first.name);

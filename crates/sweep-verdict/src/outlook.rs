@@ -20,9 +20,11 @@ const HORIZON: f64 = 1.5;
 const POWERS: [f64; 12] = [0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.65, 0.8, 1.0, 1.3, 1.7, 2.2];
 /// Time constants of the exponential, as shares of the epochs fitted.
 const TIMES: [f64; 12] = [0.08, 0.12, 0.18, 0.25, 0.35, 0.5, 0.7, 1.0, 1.5, 2.5, 4.0, 8.0];
-/// Minimum half-width of the interval, as a share of the expected gain, and of the level. Of 109
-/// forecasts for published curves, 0.25 would cover 71%, 0.6 83%, 1 88%, and 1.25 92%.
-const LEAST_MARGIN: [f64; 2] = [1.25, 0.005];
+/// The interval reaches at least from no gain at all to this multiple of the expected one. Of 161 forecasts for published
+/// curves, that covers 89%. The curves that fit alone cover 71%.
+const MOST_GAIN: f64 = 3.0;
+/// Minimum half-width of the interval, as a share of the level. No curve is so regular that its future is certain.
+const LEAST_MARGIN: f64 = 0.005;
 /// A value farther from the smooth curve than this many standard deviations is replaced by it.
 const ODD_SIGMAS: f64 = 4.0;
 
@@ -73,14 +75,15 @@ impl Outlook {
         let likely = fits.iter().filter(|fit| fit.squares <= best.squares + CHI_SQUARED_95 * variance);
         let forecasts: Vec<f64> = likely.map(|fit| fit.forecast).collect();
         let (end, [floor, ceiling]) = (series.end(), bounds(series));
-        let expected = best.forecast.clamp(floor, ceiling);
+        let expected = best.forecast;
         let gain = series.gain(expected, end);
         let error = 2.0 * series.level_error();
-        let margin = (LEAST_MARGIN[0] * gain.abs()).max(LEAST_MARGIN[1] * end.abs());
         let low = forecasts.iter().copied().fold(f64::INFINITY, f64::min) - error;
         let high = forecasts.iter().copied().fold(f64::NEG_INFINITY, f64::max) + error;
-        let least = low.min(expected - margin).clamp(floor, ceiling);
-        let most = high.max(expected + margin).clamp(floor, ceiling);
+        let now = series.last_shown();
+        let (margin, most) = (LEAST_MARGIN * end.abs(), end + MOST_GAIN * (expected - end));
+        let least = low.min(now).min(most).min(expected - margin).clamp(floor, ceiling);
+        let most = high.max(now).max(most).max(expected + margin).clamp(floor, ceiling);
         let (between, worst) = match series.goal {
             Goal::Minimize => ([most, least], high),
             Goal::Maximize => ([least, most], low),
@@ -126,7 +129,7 @@ struct Fit {
 }
 
 impl Fit {
-    /// Fits the basis. `None` if the fit does not improve toward its limit, or leaves the metric's range.
+    /// Fits the basis. `None` if the fit does not improve, or leaves the metric's range.
     fn new(basis: Basis, points: &[(f64, f64)], series: &Series, until: f64) -> Option<Fit> {
         let count = points.len() as f64;
         let shape: Vec<f64> = points.iter().map(|(epoch, _)| basis.at(*epoch)).collect();
@@ -135,12 +138,10 @@ impl Fit {
         let scale = pairs().map(|(x, y)| x * y).sum::<f64>() / pairs().map(|(x, _)| x * x).sum::<f64>();
         let limit = mean_y - scale * mean_x;
         let squares = pairs().map(|(x, y)| (y - scale * x).powi(2)).sum::<f64>();
-        let possible = match series.goal {
-            Goal::Minimize => scale > 0.0,
-            Goal::Maximize => scale < 0.0 && limit + scale * basis.at(until) <= bounds(series)[1],
-        };
         let (last, forecast) = (limit + scale * basis.at(points.last()?.0), limit + scale * basis.at(until));
         let (change, off) = (forecast - last, last - series.end());
+        let [floor, ceiling] = bounds(series);
+        let possible = series.gain(forecast, last) > 0.0 && (floor..=ceiling).contains(&forecast);
         (possible && squares.is_finite()).then_some(Fit { squares, forecast, change, off })
     }
 }

@@ -26,6 +26,10 @@ pub const LARGEST: f64 = 1e30;
 const CONSTANT: f64 = 5e-5;
 /// Levels closer to the best than this many standard deviations of a single value may be as good.
 const BEST_SIGMAS: f64 = 3.0;
+/// A last value farther than this from the expected one, in standard deviations or steps, is odd.
+const ODD_SIGMAS: f64 = 4.0;
+/// Minimum number of values in a third of the curve for [`Series::wanders`].
+const LEAST_WANDERING: usize = 5;
 /// Maximum number of points in a trend, which examines all pairs.
 const TREND_POINTS: usize = 200;
 
@@ -100,6 +104,13 @@ impl Series {
         self.len() > 1 && self.values.iter().all(close)
     }
 
+    /// Returns the unit of the last digit that was printed: 0.01 if all values have two digits after the point. It is 0 for
+    /// more than six.
+    pub fn resolution(&self) -> f64 {
+        let whole = |scale: f64| self.values.iter().all(|value| (value * scale - (value * scale).round()).abs() < 1e-6);
+        (0..=6).map(|digits| 10f64.powi(digits)).find(|scale| whole(*scale)).map_or(0.0, f64::recip)
+    }
+
     /// Returns the share of steps, in the later half of the curve, in which the metric got worse.
     pub fn steps_back(&self) -> f64 {
         self.back(self.len() / 2)
@@ -115,6 +126,15 @@ impl Series {
     /// Returns the noise, or `None` if it is assumed because there are too few values.
     pub fn measured_noise(&self) -> Option<f64> {
         (self.len() > NOISE_FROM).then_some(self.noise)
+    }
+
+    /// Returns whether the values of the last third are no better than those of the first, except for noise.
+    pub fn wanders(&self) -> bool {
+        let third = self.len() / 3;
+        let level = |values: &[f64]| median(&mut values.to_vec());
+        third >= LEAST_WANDERING
+            && self.gain(level(&self.values[self.len() - third..]), level(&self.values[..third]))
+                < 2.0 * std::f64::consts::SQRT_2 * median_error(self.noise, third)
     }
 
     /// Returns the number of values.
@@ -146,6 +166,16 @@ impl Series {
         median(&mut self.values[self.len() - self.window()..].to_vec())
     }
 
+    /// Returns the value to name as that of the end: the last one, as the reader of a log knows it. If it is far from the
+    /// trend of the last values, it is [`Series::end`].
+    pub fn last_shown(&self) -> f64 {
+        let last = self.values[self.len() - 1];
+        let before = &self.smooth[..self.len() - 1];
+        let step = before.windows(2).next_back().map_or(0.0, |pair| pair[1] - pair[0]);
+        let expected = before.last().map_or(last, |level| level + step);
+        if (last - expected).abs() <= ODD_SIGMAS * self.noise.max(step.abs()) { last } else { self.end() }
+    }
+
     /// Returns the smooth value at an epoch, or at the nearest epoch before it, or at the first epoch.
     pub fn at(&self, epoch: u32) -> f64 {
         self.smooth[self.epochs.partition_point(|one| *one <= epoch).saturating_sub(1)]
@@ -162,14 +192,32 @@ impl Series {
 
     /// Returns the best value of the smooth curve.
     pub fn best_level(&self) -> f64 {
+        self.best_smooth(self.len())
+    }
+
+    /// Returns the best value of the first half of the smooth curve.
+    pub fn best_of_first_half(&self) -> f64 {
+        self.best_smooth(self.len().div_ceil(2))
+    }
+
+    fn best_smooth(&self, values: usize) -> f64 {
         let better = |a: f64, b: f64| if self.goal.better(b, a) { b } else { a };
-        self.smooth.iter().copied().reduce(better).expect("a series has a value")
+        self.smooth[..values].iter().copied().reduce(better).expect("a series has a value")
     }
 
     /// Returns the trend of the last third of the curve, over at least five points. It is the Theil-Sen slope, the
     /// median over all pairs (Sen 1968). `None` for fewer points.
     pub fn trend(&self) -> Option<Trend> {
-        let from = self.len() - self.len().min((self.len() / 3).max(5));
+        self.trend_over(self.len() / 3)
+    }
+
+    /// Returns the trend of the last half of the curve, which is surer of its sign, but may be over in the last third.
+    pub fn trend_of_half(&self) -> Option<Trend> {
+        self.trend_over(self.len() / 2)
+    }
+
+    fn trend_over(&self, values: usize) -> Option<Trend> {
+        let from = self.len() - self.len().min(values.max(5));
         let step = (self.len() - from).div_ceil(TREND_POINTS);
         let points: Vec<(f64, f64)> =
             (from..self.len()).step_by(step).map(|at| (f64::from(self.epochs[at]), self.values[at])).collect();

@@ -2,7 +2,7 @@
 
 use super::finding::{Unit, number, percent};
 use super::outlook::Outlook;
-use super::series::Series;
+use super::series::{Series, Trend};
 use super::view::{View, unit, word};
 use super::{Advice, Finding, Name, Severity};
 
@@ -20,9 +20,13 @@ const WORTH_POOR: f64 = 0.005;
 const SLOW: f64 = 0.1;
 /// Multiple of those minimum gains from which on stopping here is a clear problem.
 const CLEAR: f64 = 5.0;
-/// Numbers of values of a curve that may be unfinished without a forecast. A longer one has a forecast. In a shorter one, five
-/// values, which a trend needs, are more than half.
-const SHORT: std::ops::Range<usize> = 10..25;
+/// Numbers of values of a curve that is short for a forecast. In a shorter one, five values, which a trend needs, are nearly
+/// all.
+const SHORT: std::ops::Range<usize> = 8..25;
+/// In a longer curve, the trend of the last half must be this many standard errors from zero and gain this multiple of the
+/// minimum, and then the same for the trend of the last third. Of published curves that were cut and had no other problem,
+/// six in ten of these improved afterwards.
+const LONG: [(f64, f64); 2] = [(4.0, 2.0), (1.0, 0.5)];
 /// A best value is recent if fewer epochs came after it, …
 const LATELY: usize = 3;
 /// … and it is likely that the metric still improves if its trend is this many standard errors from zero: about 90%.
@@ -48,7 +52,7 @@ pub fn find(view: &View) -> Option<Finding> {
          {} (90% interval {} to {}).",
         if sure { "would" } else { "may" },
         word(series),
-        text(series.end()),
+        text(series.last_shown()),
         outlook.until,
         text(outlook.expected),
         text(worse.min(better)),
@@ -56,7 +60,7 @@ pub fn find(view: &View) -> Option<Finding> {
     );
     Some(
         Finding::new(Name::StillImproving, severity, headline)
-            .evidence(format!("validation {} at the end", word(series)), unit(series), series.end())
+            .evidence(format!("validation {} at the end", word(series)), unit(series), series.last_shown())
             .evidence("forecast for epoch", Unit::Epoch, f64::from(outlook.until))
             .evidence("forecast", unit(series), outlook.expected)
             .evidence("worst forecast (90% interval)", unit(series), worse)
@@ -78,9 +82,22 @@ pub fn unfinished(view: &View) -> Option<Finding> {
     let loss = loss.map(|loss| (loss, WORTH_LOSS_ALONE * loss.end().abs()));
     let watched = view.watched().map(|series| (series, worth_of(series)));
     let rises = |(series, worth): (&'_ Series, f64)| {
-        let trend = series.trend().filter(|trend| trend.gain >= LIKELY_SIGMAS * trend.error)?;
-        let is_recent = SHORT.contains(&series.len()) && series.len() - 1 - best_value(series) < LATELY;
-        (is_recent && trend.gain * trend.span >= worth).then_some(trend)
+        let (third, half) = (series.trend()?, series.trend_of_half()?);
+        let since_best = series.len() - 1 - best_value(series);
+        let gains = |trend: Trend, (sigmas, times): (f64, f64)| {
+            trend.gain > 0.0 && trend.gain >= sigmas * trend.error && trend.gain * trend.span >= times * worth
+        };
+        let is_short = SHORT.contains(&series.len())
+            && since_best < LATELY
+            && gains(third, (0.0, 1.0))
+            && [third, half].iter().any(|trend| trend.gain >= LIKELY_SIGMAS * trend.error);
+        let is_long = series.len() >= SHORT.end
+            && since_best <= series.len() / 3
+            && gains(half, LONG[0])
+            && gains(third, LONG[1])
+            // What wanders comes back to where it was.
+            && series.gain(series.best_level(), series.best_of_first_half()) >= LONG[0].1 * worth;
+        (is_short || is_long).then_some(third)
     };
     let (series, trend) = watched.into_iter().chain(loss).find_map(|one| Some((one.0, rises(one)?)))?;
     let text = |value| unit(series).text(value);
@@ -99,7 +116,7 @@ pub fn unfinished(view: &View) -> Option<Finding> {
     let until = view.last.saturating_add(view.last.div_ceil(2));
     Some(
         Finding::new(Name::StillImproving, Severity::Mild, headline)
-            .evidence(format!("validation {} at the end", word(series)), unit(series), series.end())
+            .evidence(format!("validation {} at the end", word(series)), unit(series), series.last_shown())
             .advice([Advice::MoreEpochs { until, longer_schedule: false }]),
     )
 }
@@ -127,12 +144,12 @@ fn annealed(view: &View, series: &Series, outlook: Outlook, left: f64) -> Findin
         "Validation {} was still improving when training ended ({}), while the learning rate fell to {} of its highest \
          value. More epochs at that rate change nothing; a longer schedule may help.",
         word(series),
-        unit(series).text(series.end()),
+        unit(series).text(series.last_shown()),
         percent(left)
     );
     let until = view.last.saturating_add(view.last.div_ceil(2));
     Finding::new(Name::StillImproving, Severity::Mild, headline)
-        .evidence(format!("validation {} at the end", word(series)), unit(series), series.end())
+        .evidence(format!("validation {} at the end", word(series)), unit(series), series.last_shown())
         .evidence("learning rate at the end as a share of its highest", Unit::Number, left)
         .advice([Advice::MoreEpochs { until: until.min(outlook.until), longer_schedule: true }])
 }

@@ -22,6 +22,8 @@ const FLOOR: f64 = 0.3;
 
 /// Share of the limit for validation below which it is calm.
 const CALM: f64 = 0.5;
+/// Noise below this multiple of the last digit printed is rounding.
+const ROUNDED: f64 = 2.0;
 /// Minimum share of steps back in the later half of the epochs. The bends of a short, steep curve are not noise.
 const STEPS_BACK: f64 = 0.25;
 
@@ -30,7 +32,7 @@ pub fn find(view: &View) -> Option<Finding> {
     // A training loss below the validation loss is measured against that.
     let beside = view.val_loss.as_ref().map_or(0.0, |val| val.end().abs());
     let over = |series: &Option<Series>, bound: f64| {
-        let series = series.as_ref().filter(|series| swings(series))?;
+        let series = series.as_ref().filter(|series| swings(series) && series.noise > ROUNDED * series.resolution())?;
         let level = series.end().abs().max(FLOOR * series.values[0].abs()).max(beside);
         Some(series.noise / (bound * level.max(f64::MIN_POSITIVE)))
     };
