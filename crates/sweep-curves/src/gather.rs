@@ -7,7 +7,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
 use super::doubts;
-use super::names::{Choice, Target, is_ignorable, is_validation, meaning, names_part};
+use super::names::{Choice, Target, is_validation, names_part};
 use super::printed::{self, Records};
 use super::rows::{Place, Row};
 use super::special;
@@ -285,7 +285,7 @@ impl Gather {
             };
             let names: Vec<&str> = names.iter().copied().filter(recurs).collect();
             let line = self.parts.iter().find_map(Part::recurs);
-            return Err(self.problem.unwrap_or_else(|| nothing_known(&names, line)));
+            return Err(self.problem.unwrap_or_else(|| special::nothing_known(&names, line)));
         }
         doubts::check(&found_in, &self.parts, &mut notes);
         without_copies(&mut curves, &mut notes);
@@ -465,22 +465,6 @@ pub fn no_column(choice: &Choice, names: &[&str]) -> Problem {
         Some(near) => problem.hint(format!("did you mean {}={near}?", choice.target.name())),
         None => problem.hint(format!("the columns are {}", listed(names))),
     }
-}
-
-/// The problem of numbers under no known name. `line` is the beginning of a line that comes several times and has a metric.
-fn nothing_known(names: &[&str], line: Option<&str>) -> Problem {
-    let problem = Problem::new("no loss and no accuracy was found (loss, accuracy, val_loss, val_accuracy)");
-    let names: Vec<&str> =
-        names.iter().copied().filter(|name| !is_ignorable(name) && meaning(name).is_none()).collect();
-    if names.is_empty() {
-        let not_understood = line.map(|line| format!("lines such as {line:?} were not understood; "));
-        return problem.hint(not_understood.unwrap_or_default() + special::PRINT);
-    }
-    let example = special::example(&names);
-    problem.hint(format!(
-        "it has numbers named {}; say what they are, for example with --columns {example}",
-        listed(&names)
-    ))
 }
 
 pub(super) fn listed(names: &[&str]) -> String {

@@ -2,7 +2,6 @@
 //! Face's `trainer_state.json`, and mmcv's logs. Python writes NaN and Infinity, which JSON does not allow; they are
 //! accepted.
 
-use std::cmp::Ordering;
 use std::collections::{BTreeSet, HashSet};
 
 use serde_json::{Map, Value};
@@ -252,7 +251,7 @@ fn lists(map: &Map<String, Value>) -> Result<Vec<Row>, Problem> {
     found.within(map, "", "", 0);
     let lists = found.columns.iter().filter_map(|(curve, lists)| Some(columns(lists.as_object()?, curve)));
     // Each set may have an object with its epochs.
-    found.epochs.sort_by(|one, other| one.place.epoch.partial_cmp(&other.place.epoch).unwrap_or(Ordering::Equal));
+    found.epochs.sort_by(|one, other| one.place.epoch.unwrap_or(0.0).total_cmp(&other.place.epoch.unwrap_or(0.0)));
     let found_rows: Vec<Row> = lists.flatten().chain(found.epochs).collect();
     match found.lists.into_iter().max_by_key(|list| list.len()) {
         Some(list) if !found_rows.iter().any(Row::has_any) => rows(&Value::Array(list.clone())),
@@ -275,13 +274,16 @@ struct Found<'a> {
 impl<'a> Found<'a> {
     /// Looks through an object. `set` is the beginning of the names in it: `training combined `.
     fn within(&mut self, map: &'a Map<String, Value>, curve: &str, set: &str, depth: usize) {
+        // Folds may be numbered, too.
+        let has_list = |(name, list): (&String, &Value)| is_metric(name) && list.as_array().map_or(0, Vec::len) > 1;
+        let is_fold = |inner: &Value| inner.as_object().is_some_and(|inner| inner.iter().any(has_list));
         let are_epochs = map.keys().all(|name| name.parse::<f64>().is_ok());
         for (name, inner) in map {
             let full = format!("{set}{name}");
             let epoch = name.parse::<f64>().ok().filter(|_| are_epochs).or_else(|| epoch_of(name));
             match (inner, epoch) {
                 (Value::Array(list), _) if list.iter().any(Value::is_object) => self.lists.push(list),
-                (Value::Object(_) | Value::Number(_), Some(epoch)) => {
+                (Value::Object(_) | Value::Number(_), Some(epoch)) if !is_fold(inner) => {
                     self.epochs.extend(epoch_row(epoch, inner, curve, set));
                 }
                 (Value::Object(values), _) if !is_column(name, values) && depth < DEEPEST => {

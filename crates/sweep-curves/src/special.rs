@@ -12,7 +12,9 @@ use super::gather::{Points, Values, listed, note};
 use super::names::{self, Choice, Target, meaning, names_part};
 use super::rows::Place;
 pub use conversion::stands_for;
-pub use refused::{PRINT, is_trial, lists_trials, results, single_value, trials, unjudgeable, unjudgeable_text};
+pub use refused::{
+    is_trial, lists_trials, nothing_known, results, single_value, trials, unjudgeable, unjudgeable_text,
+};
 pub use source::{end_of_source, of_program};
 use sweep_core::trial::METRICS;
 

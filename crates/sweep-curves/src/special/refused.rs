@@ -6,11 +6,11 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::Problem;
-use crate::gather::{Values, note};
+use crate::gather::{Values, listed, note};
 use crate::names::{self, Target, meaning};
 
 /// What to do where no curve was found.
-pub const PRINT: &str = "print the loss of each epoch with its number: `epoch 3: train_loss 0.53, val_loss 0.61`";
+const PRINT: &str = "print the loss of each epoch with its number: `epoch 3: train_loss 0.53, val_loss 0.61`";
 /// Words in the names of rewards.
 const REWARDS: [&str; 5] = ["reward", "rewards", "rew", "episode_return", "ep_rew_mean"];
 
@@ -109,6 +109,19 @@ pub fn results(epochs: &str) -> Problem {
         "{epochs}, and each score has a heading of its own, so these are results of several training runs, not a curve"
     ))
     .hint("if each score is of an epoch, print its number with it: `epoch 3: val_accuracy 0.81`")
+}
+
+/// The problem of numbers under no known name. `line` is the beginning of a line that comes several times and has a metric.
+pub fn nothing_known(names: &[&str], line: Option<&str>) -> Problem {
+    let problem = Problem::new("no loss and no accuracy was found (loss, accuracy, val_loss, val_accuracy)");
+    let names: Vec<&str> =
+        names.iter().copied().filter(|name| !names::is_ignorable(name) && meaning(name).is_none()).collect();
+    if names.is_empty() {
+        let not_understood = line.map(|line| format!("lines such as {line:?} were not understood; "));
+        return problem.hint(not_understood.unwrap_or_default() + PRINT);
+    }
+    let (listed, example) = (listed(&names), super::example(&names));
+    problem.hint(format!("it has numbers named {listed}; say what they are, for example with --columns {example}"))
 }
 
 /// The problem with curves of one number each. `line` is the beginning of a line that comes several times and has a metric.
