@@ -99,6 +99,9 @@ fn header_of(line: &str) -> Option<Columns> {
         // A sentence may have the words, too: `train loss and accuracy`.
         let has_scores = begins && cells.iter().any(|cell| score(cell).is_some());
         let is_header = cells.len() > 1
+            // `--- train loss & acc ---` is a heading; LaTeX ends a row with backslashes.
+            && !line.contains("---")
+            && (separator != Separator::Ampersand || cells.len() > 2 || line.trim_end().ends_with('\\'))
             && (metrics > 0 && known > 1 || has_scores)
             && (begins
                 || ![Separator::Space, Separator::Comma].contains(&separator)

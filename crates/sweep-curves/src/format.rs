@@ -5,7 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::printed::Printed;
-use super::{events, table, wandb};
+use super::{events, table, wandb, yolo};
 
 /// Number of bytes that detection reads.
 const EXAMINED: usize = 1 << 20;
@@ -57,7 +57,7 @@ impl Format {
             let is_notebook = text.starts_with('{') && text.contains("\"cells\"") && text.contains("\"cell_type\"");
             return Some(if is_notebook { Format::Notebook } else { Format::Json });
         }
-        if table::recognized(text) {
+        if table::recognized(text) || yolo::results(text).is_some() {
             return Some(Format::Table);
         }
         prints_metrics(text).then_some(Format::Log)

@@ -8,7 +8,7 @@ use std::cmp::Ordering;
 use std::collections::{BTreeMap, HashMap};
 
 use super::doubts;
-use super::names::{Choice, Target, is_ignorable, is_validation, meaning, names_part};
+use super::names::{Choice, Target, is_validation, names_part};
 use super::printed::{self, Records};
 use super::rows::{Place, Row};
 use super::special;
@@ -48,6 +48,14 @@ pub struct Part {
 }
 
 impl Part {
+    /// The beginning of a line that comes several times and may have a metric: the first of the most frequent ones.
+    fn recurs(&self) -> Option<&str> {
+        let forms = self.records.forms.iter().map(|form| (form.lines, form.example.as_str()));
+        let unread = self.records.unread.values().map(|(line, count)| (*count, line.as_str()));
+        let (lines, line) = forms.chain(unread).max_by_key(|(lines, line)| (*lines, std::cmp::Reverse(*line)))?;
+        (lines >= RECURS).then_some(line)
+    }
+
     /// Whether a curve of this name is one of its curves.
     pub fn has(&self, curve: &str) -> bool {
         let name = &self.name;
@@ -277,7 +285,8 @@ impl Gather {
                 self.curves.iter().filter_map(|(_, values)| values.get(*name)).any(|one| one.len() >= least)
             };
             let names: Vec<&str> = names.iter().copied().filter(recurs).collect();
-            return Err(self.problem.unwrap_or_else(|| nothing_known(&names)));
+            let line = self.parts.iter().find_map(Part::recurs);
+            return Err(self.problem.unwrap_or_else(|| special::nothing_known(&names, line)));
         }
         doubts::check(&found_in, &self.parts, &mut curves, &mut notes);
         without_copies(&mut curves, &mut notes);
@@ -286,7 +295,7 @@ impl Gather {
         let is_single = |curve: &ForeignCurve| curve.is_single_value() || curve.is_single() && !named(curve);
         let are_results = curves.len() > 1 && curves.iter().all(ForeignCurve::is_single);
         match are_results || curves.iter().all(is_single) {
-            true => Err(special::single_value()),
+            true => Err(special::single_value(curves.len(), self.parts.iter().find_map(Part::recurs))),
             false => Ok((curves, notes)),
         }
     }
@@ -457,20 +466,6 @@ pub fn no_column(choice: &Choice, names: &[&str]) -> Problem {
         Some(near) => problem.hint(format!("did you mean {}={near}?", choice.target.name())),
         None => problem.hint(format!("the columns are {}", listed(names))),
     }
-}
-
-fn nothing_known(names: &[&str]) -> Problem {
-    let problem = Problem::new("no loss and no accuracy was found (loss, accuracy, val_loss, val_accuracy)");
-    let names: Vec<&str> =
-        names.iter().copied().filter(|name| !is_ignorable(name) && meaning(name).is_none()).collect();
-    if names.is_empty() {
-        return problem.hint("no other name has several numbers, except epochs, steps, and times");
-    }
-    let example = special::example(&names);
-    problem.hint(format!(
-        "it has numbers named {}; say what they are, for example with --columns {example}",
-        listed(&names)
-    ))
 }
 
 pub(super) fn listed(names: &[&str]) -> String {

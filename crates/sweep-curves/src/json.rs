@@ -151,9 +151,10 @@ pub fn rows(value: &Value) -> Result<Vec<Row>, Problem> {
             let within = WITHIN.iter().find_map(|key| map.get(*key)).filter(|within| {
                 within.is_object() || within.as_array().is_some_and(|rows| rows.iter().any(Value::is_object))
             });
-            match within {
-                Some(within) => rows(within),
-                None => Ok(lists(map)),
+            // Other keys may have the curve: `metrics` may be those of the end.
+            match within.map(rows).transpose()? {
+                Some(found) if found.iter().any(Row::has_any) => Ok(found),
+                _ => lists(map),
             }
         }
         _ => Err(Problem::new("it is neither an object nor a list")),
@@ -243,42 +244,91 @@ fn flatten<'a>(prefix: &str, row: &'a Map<String, Value>, depth: usize, flat: &m
     }
 }
 
-/// Reads lists by metric, with one value per epoch. pandas' `to_json` writes objects by row number instead of lists. A
-/// single object of numbers is one epoch. Lists may be within sets (`{"train": {"loss": […]}}`) or runs.
-fn lists(map: &Map<String, Value>) -> Vec<Row> {
-    // Rows by epoch: `{"1": {"loss": …}, "2": …}`.
-    let is_number = |name: &String| name.parse::<f64>().is_ok();
-    if !map.is_empty() && map.iter().all(|(name, row)| is_number(name) && row.is_object()) {
-        let row = |(at, (epoch, row)): (usize, (&String, &Value))| {
-            let mut row = row.as_object().cloned().unwrap_or_default();
-            row.entry("epoch").or_insert_with(|| epoch.parse::<f64>().unwrap_or_default().into());
-            object_row(at, &row)
-        };
-        return map.iter().enumerate().filter_map(row).collect();
+/// Reads lists by metric, with one value per epoch, and rows by epoch, within sets, runs, and outputs to any depth. pandas'
+/// `to_json` writes objects by row number instead of lists. A single object of numbers is one epoch.
+fn lists(map: &Map<String, Value>) -> Result<Vec<Row>, Problem> {
+    let mut found = Found::default();
+    found.within(map, "", "", 0);
+    let lists = found.columns.iter().filter_map(|(curve, lists)| Some(columns(lists.as_object()?, curve)));
+    // Each set may have an object with its epochs.
+    found.epochs.sort_by(|one, other| one.place.epoch.unwrap_or(0.0).total_cmp(&other.place.epoch.unwrap_or(0.0)));
+    let found_rows: Vec<Row> = lists.flatten().chain(found.epochs).collect();
+    match found.lists.into_iter().max_by_key(|list| list.len()) {
+        Some(list) if !found_rows.iter().any(Row::has_any) => rows(&Value::Array(list.clone())),
+        _ if found_rows.is_empty() => Ok(object_row(0, map).into_iter().collect()),
+        _ => Ok(found_rows),
     }
-    let has_lists = |inner: &Value| inner.as_object().is_some_and(|inner| inner.values().any(Value::is_array));
-    if map.values().any(has_lists) {
-        return within(map);
-    }
-    columns(map, "")
 }
 
-/// Reads objects with lists, each of a set or of a run.
-fn within(map: &Map<String, Value>) -> Vec<Row> {
-    let of_set = |name: &str| names_part(name).is_some() || name.starts_with("validation_");
-    let mut merged = Map::new();
-    let mut found = Vec::new();
-    for (name, inner) in map.iter().filter_map(|(name, inner)| Some((name, inner.as_object()?))) {
-        if of_set(name) {
-            let joint = if name.starts_with("validation_") { "-" } else { " " };
-            merged.extend(inner.iter().map(|(metric, values)| (format!("{name}{joint}{metric}"), values.clone())));
-        } else {
-            let inner = inner.get("history").and_then(Value::as_object).unwrap_or(inner);
-            found.extend(columns(inner, name));
+/// What may be a curve in a document.
+#[derive(Default)]
+struct Found<'a> {
+    /// Lists by curve and name.
+    columns: Map<String, Value>,
+    /// Rows by epoch.
+    epochs: Vec<Row>,
+    /// Lists of objects.
+    lists: Vec<&'a Vec<Value>>,
+}
+
+impl<'a> Found<'a> {
+    /// Looks through an object. `set` is the beginning of the names in it: `training combined `.
+    fn within(&mut self, map: &'a Map<String, Value>, curve: &str, set: &str, depth: usize) {
+        // Folds may be numbered, too.
+        let has_list = |(name, list): (&String, &Value)| is_metric(name) && list.as_array().map_or(0, Vec::len) > 1;
+        let is_fold = |inner: &Value| inner.as_object().is_some_and(|inner| inner.iter().any(has_list));
+        let are_epochs = map.keys().all(|name| name.parse::<f64>().is_ok());
+        for (name, inner) in map {
+            let full = format!("{set}{name}");
+            let epoch = name.parse::<f64>().ok().filter(|_| are_epochs).or_else(|| epoch_of(name));
+            match (inner, epoch) {
+                (Value::Array(list), _) if list.iter().any(Value::is_object) => self.lists.push(list),
+                (Value::Object(_) | Value::Number(_), Some(epoch)) if !is_fold(inner) => {
+                    self.epochs.extend(epoch_row(epoch, inner, curve, set));
+                }
+                (Value::Object(values), _) if !is_column(name, values) && depth < DEEPEST => {
+                    let joint = if name.starts_with("validation_") { "-" } else { " " };
+                    let is_set = joint == "-" || !set.is_empty() || names_part(name).is_some() || is_metric(name);
+                    let names_curve = !is_set && !WITHIN.contains(&name.as_str());
+                    let curve = if names_curve { format!("{curve} {name}") } else { curve.to_owned() };
+                    let set = if is_set { full + joint } else { String::new() };
+                    self.within(values, curve.trim(), &set, depth + 1);
+                }
+                (Value::Array(_) | Value::Object(_), _) => {
+                    self.columns.entry(curve).or_insert_with(|| Map::new().into())[full] = inner.clone();
+                }
+                _ => {}
+            }
         }
     }
-    found.extend(columns(&merged, ""));
-    found
+}
+
+/// Whether an object has the values of a name by row.
+fn is_column(name: &str, values: &Map<String, Value>) -> bool {
+    let is_row = |key: &String| {
+        key.parse::<f64>().is_ok() || is_metric(name) && epoch_of(key).is_none() && names_part(key).is_none()
+    };
+    !values.is_empty() && values.iter().all(|(key, value)| is_row(key) && !value.is_object() && !value.is_array())
+}
+
+/// The epoch that a key names: `epoch_61`.
+fn epoch_of(name: &str) -> Option<f64> {
+    match &*words(name) {
+        [word, number] if meaning(word) == Some((Target::Epoch, 0)) => number.parse().ok(),
+        _ => None,
+    }
+}
+
+/// The row of an epoch. `set` is the beginning of its names, or the name of its only value.
+fn epoch_row(epoch: f64, inner: &Value, curve: &str, set: &str) -> Option<Row> {
+    let mut row = match inner.as_object() {
+        Some(row) => object_row(0, row)?,
+        None => Row { values: vec![(String::new(), number(inner)?)], ..Row::default() },
+    };
+    row.place = Place { epoch: row.place.epoch.or(Some(epoch)), step: None };
+    row.curve = if row.curve.is_empty() { curve.to_owned() } else { row.curve };
+    row.values.iter_mut().for_each(|(name, _)| *name = format!("{set}{name}").trim().to_owned());
+    Some(row)
 }
 
 /// Reads a list of steps with their values: `[[100, 0.9], [200, 0.7]]`, or with the time before them, as TensorBoard
@@ -312,9 +362,6 @@ fn columns(map: &Map<String, Value>, curve: &str) -> Vec<Row> {
             _ => None,
         })
         .collect();
-    if columns.is_empty() && map.values().any(|value| number(value).is_some()) {
-        return object_row(0, map).into_iter().collect();
-    }
     let of_steps: Vec<Row> =
         columns.iter().filter_map(|(name, values)| Some(steps(name, &pairs(values)?, curve))).flatten().collect();
     if !of_steps.is_empty() {

@@ -149,7 +149,7 @@ pub fn read(sources: &[Source], format: Option<Format>, choices: &[Choice]) -> R
         let bytes = plain(&source.bytes).map_err(within)?;
         let format = match format {
             Some(format) => format,
-            None => detected(source, &bytes)?,
+            None => detected(source, &bytes, choices)?,
         };
         found.get_or_insert(format);
         if let Some(end) = special::end_of_source(&source.name).filter(|_| format == Format::Log) {
@@ -170,10 +170,12 @@ pub fn read(sources: &[Source], format: Option<Format>, choices: &[Choice]) -> R
 }
 
 /// The format of a file whose format the user did not name. Sources of programs have none.
-fn detected(source: &Source, bytes: &[u8]) -> Result<Format, Problem> {
-    let found = Format::of(bytes).ok_or_else(|| Problem::unrecognized(&source.name, bytes))?;
+fn detected(source: &Source, bytes: &[u8], choices: &[Choice]) -> Result<Format, Problem> {
+    let chosen = (!choices.is_empty()).then_some(Format::Log);
+    let found = Format::of(bytes).or(chosen).ok_or_else(|| Problem::unrecognized(&source.name, bytes))?;
     match found {
-        Format::Log | Format::Table => special::of_program(&source.name, &String::from_utf8_lossy(bytes)),
+        Format::Log | Format::Table => Problem::of_binary(&source.name, bytes)
+            .or_else(|| special::of_program(&source.name, &String::from_utf8_lossy(bytes))),
         _ => None,
     }
     .map_or(Ok(found), |problem| Err(problem.within(&source.name)))

@@ -13,7 +13,7 @@ use super::names::{is_bare_part, is_part, meaning, names_part, quantity};
 use super::scan::{Token, scan};
 use super::special::score;
 use super::{Target, names};
-use leading::{epoch_within, is_epoch_next};
+use leading::{epoch_within, is_number_next};
 use whole::{
     is_mean, is_one_value, is_partial, is_remark, is_time_unit, is_with_file, number_again, only_epoch, total,
 };
@@ -22,6 +22,8 @@ use whole::{
 const EPOCH: [&str; 6] = ["epoch", "ep", "epoche", "epoch_in", "epoch_inner", "inner_epoch"];
 const NO_EPOCH: [&str; 9] = ["over", "best", "last", "per", "total", "max", "num", "each", "every"];
 const STEP: [&str; 9] = ["step", "iter", "iteration", "global_step", "batch", "batches", "it", "update", "up"];
+/// Words between the word and its number: `Epoch is: 3`, `Step no. 3`.
+const BETWEEN: [&str; 8] = ["is", "no", "nr", "number", "num", "index", "idx", "id"];
 /// Words before the number of an epoch that begins: `Start of epoch 3`.
 const OPENING: [&str; 8] = ["start", "starting", "begin", "beginning", "of", "the", "training", "running"];
 /// What draws a progress bar.
@@ -140,7 +142,7 @@ pub fn parse(text: &Text, part: Option<&'static str>, metric: &str) -> Line {
         line.epoch = line.epoch.or(counted);
         line.progress &= line.step.is_none();
     }
-    line.partial = is_partial(text) && !is_counted;
+    line.partial = is_partial(text, line.bar) && !is_counted;
     number_again(&mut line.pairs);
     // `Saved the best model (val loss: 0.5)` repeats a number.
     if line.epoch.is_none() && line.step.is_none() && is_remark(tokens) {
@@ -199,6 +201,14 @@ struct Parser<'a> {
     class: Option<f64>,
 }
 
+/// Whether a word is that of an epoch, also with two letters in the wrong order.
+fn is_epoch(word: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    let mut letters: Vec<u8> = word.bytes().collect();
+    letters.sort_unstable();
+    EPOCH.contains(&word.as_str()) || letters == b"cehop"
+}
+
 impl<'a> Parser<'a> {
     /// Takes the piece at a place, and returns how many it took.
     fn token(&mut self, tokens: &[Token<'a>], at: usize) -> usize {
@@ -247,14 +257,8 @@ impl<'a> Parser<'a> {
                 self.end_of_place();
                 return 2;
             }
-            // `1epoch results`.
-            Token::Number { value, decimal: false, unit: true, .. } if is_epoch_next(&tokens[at + 1..]) => {
-                self.epoch(value);
-                self.end_of_place();
-                return 2;
-            }
-            // `Training loss after 3 epochs: 0.5`.
-            Token::Number { value, decimal: false, unit: false, .. } if self.is_after(next) => {
+            // `1epoch results`, `epoch 1/accuracy: 0.8`, `Training loss after 3 epochs: 0.5`.
+            Token::Number { value, decimal: false, unit, .. } if self.is_epoch_before(&tokens[at + 1..], unit) => {
                 self.hold_name();
                 self.epoch(value);
                 self.end_of_place();
@@ -315,6 +319,10 @@ impl<'a> Parser<'a> {
     fn word(&mut self, word: &'a str) {
         let lower = word.to_ascii_lowercase();
         let before = self.phrase.last().map(|word| word.to_ascii_lowercase());
+        // `it is 3` is prose.
+        if (self.wants_epoch || self.wants_step && lower != "is") && BETWEEN.contains(&lower.as_str()) {
+            return;
+        }
         let is_other = before.as_ref().is_some_and(|word| NO_EPOCH.contains(&word.as_str()));
         if let Some((set, number)) = epoch_within(word).filter(|_| !is_other) {
             self.hold_name();
@@ -323,7 +331,7 @@ impl<'a> Parser<'a> {
             self.epoch(number);
             return self.end_of_place();
         }
-        if EPOCH.contains(&lower.as_str()) && !is_other {
+        if is_epoch(word) && !is_other {
             self.hold_name();
             self.heading();
             (self.wants_epoch, self.separated) = (true, false);
@@ -381,6 +389,9 @@ impl<'a> Parser<'a> {
             '-' if number_follows && !self.phrase.is_empty() && (self.line.bar || self.has_metric()) => {
                 self.separated = true;
             }
+            // `Epoch - 3`, `Epoch => 3`, `Epoch | 3`.
+            '-' | '>' | '<' | '{' | '→' | '|' | ','
+                if self.wants_epoch && (number_follows || next == Some(&Token::Mark('>'))) => {}
             // `val loss -> 0.5`.
             '-' if next == Some(&Token::Mark('>')) && self.has_metric() => {}
             '>' if number_follows && !self.separated && self.has_metric() => self.separated = true,
@@ -452,12 +463,16 @@ impl<'a> Parser<'a> {
         last && self.phrase.len() > 1 && !self.separated && matches!(next, Some(Token::Mark(':' | '=')))
     }
 
-    /// Whether a number stands between the name of a metric and `epochs`.
-    fn is_after(&self, next: Option<&Token>) -> bool {
-        let is_epochs = matches!(next, Some(Token::Word(word)) if ["epoch", "epochs"].contains(&word.to_ascii_lowercase().as_str()));
-        match self.phrase.split_last() {
-            Some((last, name)) if is_epochs && !self.separated => {
-                last.eq_ignore_ascii_case("after") && quantity(&name.join(" ")).is_some()
+    /// Whether a whole number is an epoch by what follows it without a blank, or stands between the name of a metric and
+    /// `epochs`.
+    fn is_epoch_before(&self, rest: &[Token], unit: bool) -> bool {
+        match (rest.first(), self.phrase.split_last()) {
+            (Some(Token::Mark('/')), _) => unit && self.wants_epoch,
+            (Some(Token::Word(word)), _) if unit => is_epoch(word) && !is_number_next(&rest[1..]),
+            (Some(Token::Word(word)), Some((last, name))) if !self.separated => {
+                is_epoch(word.trim_end_matches('s'))
+                    && ["after", "at"].contains(&last.to_ascii_lowercase().as_str())
+                    && quantity(&name.join(" ")).is_some()
             }
             _ => false,
         }
@@ -605,6 +620,16 @@ mod tests {
                 "epoch 0, train_loss 0.5, val_loss 0.4",
             ),
             ("lr: [0.0001] loss: 0.5.", "train_loss 0.5"),
+            ("epoch   1/accuracy: 0.7 / precision: 0.6", "epoch 1, train_accuracy 0.7"),
+            ("Epoch: [1 | 600]", "epoch 1"),
+            ("Epoch is: 3, Validation Loss is: 0.5", "epoch 3, val_loss 0.5"),
+            ("Epoch no. 3: loss 0.5", "epoch 3, train_loss 0.5"),
+            ("Epoch => 3 loss: 0.5", "epoch 3, train_loss 0.5"),
+            ("Epoch - 3 loss: 0.5", "epoch 3, train_loss 0.5"),
+            ("epoch-3: loss: 0.5", "epoch 3, train_loss 0.5"),
+            ("Epochs: 3/10", "epoch 3"),
+            ("eopch=0", "epoch 0"),
+            ("Cost at 10 epochs = 0.083.", "epoch 10, train_loss 0.083"),
             (
                 "Epoch: 001, Loss: 0.5, Train: 0.9, Val: 0.8",
                 "epoch 1, train_loss 0.5, train_accuracy 0.9, val_accuracy 0.8",

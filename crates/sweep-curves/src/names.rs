@@ -66,7 +66,7 @@ const ACCURACY: [&str; 8] = ["accuracy", "acc", "accu", "top1", "acc1", "prec1",
 /// Words that describe how a value was computed, not what it measures.
 const FILLERS: &str = "epoch step mean avg average total overall categorical sparse binary multi multiclass metrics \
     metric running batch current s lm words main mini minibatch cv agg token \
-    phase";
+    phase combined";
 /// Words of a sentence around a name: `accuracy of the network on the 10000 test images`.
 const SMALL: [&str; 20] = [
     "of", "de", "da", "the", "on", "set", "data", "dataset", "images", "network", "model", "for", "in", "at", "over",

@@ -306,8 +306,7 @@ impl Printed {
             return;
         }
         // A loss by a name of its own may be the only one.
-        let measures =
-            line.pairs.iter().any(|pair| is_metric(&pair.name) || pair.name.to_lowercase().ends_with("loss"));
+        let measures = line.pairs.iter().any(|pair| is_metric(&pair.name) || pair.name.to_lowercase().contains("loss"));
         self.says_of_tool(&line, raw, measures);
         self.section_is_used |= measures;
         if let Some(last) = line.pairs.iter().rfind(|pair| is_metric(&pair.name)) {

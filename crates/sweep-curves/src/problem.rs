@@ -11,7 +11,28 @@ pub struct Problem {
     pub hint: Option<String>,
 }
 
+/// The first bytes of binary files of other programs.
+const BINARIES: [(&[u8], &str); 4] = [
+    (b"PK\x03\x04", "a ZIP archive, such as a PyTorch checkpoint, an .npz file, or a spreadsheet"),
+    (b"\x89HDF\r\n", "an HDF5 file, such as a Keras model"),
+    (b"\x93NUMPY", "a NumPy array"),
+    (b"SQLite format 3\0", "an SQLite database"),
+];
+
 impl Problem {
+    /// The problem of a binary file of another program.
+    pub(super) fn of_binary(name: &str, bytes: &[u8]) -> Option<Problem> {
+        if matches!(bytes, [0x80, 2..=5, ..] | [b'(', b'd' | b'l', b'p', b'0', b'\n', ..]) {
+            return Some(Problem::new("no learning curve was found; it is a Python pickle").hint(format!(
+                "if you trust the file (loading a pickle runs code), write it as JSON: `python -c \"import json, pickle; \
+                 print(json.dumps(pickle.load(open('{name}', 'rb')), default=float))\" > history.json`"
+            )));
+        }
+        let (_, what) = BINARIES.into_iter().find(|(start, _)| bytes.starts_with(start))?;
+        let problem = Problem::new(format!("no learning curve was found; it is {what}"));
+        Some(problem.hint("write the numbers as CSV, whose first line is `epoch,train_loss,val_loss`"))
+    }
+
     /// Creates a problem without a fix.
     pub fn new(what: impl Into<String>) -> Problem {
         Problem { what: what.into(), hint: None }
@@ -25,6 +46,9 @@ impl Problem {
 
     pub(super) fn unrecognized(name: &str, bytes: &[u8]) -> Problem {
         const LONGEST: usize = 80;
+        if let Some(problem) = Problem::of_binary(name, bytes) {
+            return problem.within(name);
+        }
         let start = String::from_utf8_lossy(&bytes[..bytes.len().min(4096)]);
         let line = start.lines().map(str::trim).find(|line| !line.is_empty());
         let seen = match line {
@@ -38,6 +62,9 @@ impl Problem {
         };
         let text = String::from_utf8_lossy(&bytes[..bytes.len().min(1 << 20)]);
         if let Some(problem) = super::special::unjudgeable_text(&text) {
+            return problem.within(name);
+        }
+        if let Some(problem) = super::table::headerless(name, &text) {
             return problem.within(name);
         }
         Problem::new(format!("{name}: no learning curve was found; {seen}")).hint(

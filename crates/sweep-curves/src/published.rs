@@ -42,6 +42,16 @@ fn nested_lists_belong_to_sets_or_runs() {
     assert_says(numbered, "0.6 - 0.65 -, 0.5 - 0.6 -", "validation_0 was read as training");
     let runs = r#"{"small": {"loss": [0.9, 0.8], "val_loss": [1, 0.9]}, "large": {"loss": [0.5, 0.4], "val_loss": [0.7, 0.8]}}"#;
     assert_reads(runs, "0.9 - 1 -, 0.8 - 0.9 -; 0.5 - 0.7 -, 0.4 - 0.8 -");
+    for deep in [
+        r#"{"test": {"combined": {"loss": [9, 9]}}, "train": {"combined": {"loss": [0.9, 0.7]}, "y": {"loss": [1, 2]}}, "val": {"combined": {"loss": [0.8, 0.75]}}}"#,
+        r#"{"val": {"epoch_1": {"loss": 0.8}, "epoch_2": {"loss": 0.75}}, "train": {"epoch_1": {"loss": 0.9}, "epoch_2": {"loss": 0.7}}}"#,
+        r#"{"info": {"layers": [1, 2]}, "rows": [{"epoch": 1, "stage": "train", "metrics": {"loss": 0.9}}, {"epoch": 1, "stage": "val", "metrics": {"loss": 0.8}},
+            {"epoch": 2, "stage": "train", "metrics": {"loss": 0.7}}, {"epoch": 2, "stage": "val", "metrics": {"loss": 0.75}}]}"#,
+        r#"{"loss": {"train": [0.9, 0.7], "val": [0.8, 0.75]}, "config": {"layers": [64, 64]}}"#,
+        r#"{"train_loss": {"epoch_1": 0.9, "epoch_2": 0.7}, "val_loss": {"epoch_1": 0.8, "epoch_2": 0.75}}"#,
+    ] {
+        assert_reads(deep, "0.9 - 0.8 -, 0.7 - 0.75 -");
+    }
     let catboost = r#"{"meta": {"learn_metrics": [{"name": "Logloss"}], "test_metrics": [{"name": "Logloss"}]}, "iterations":
         [{"learn": [0.6], "iteration": 0, "test": [0.65]}, {"learn": [0.5], "iteration": 1, "test": [0.6]}]}"#;
     assert_reads(catboost, "0.6 - 0.65 -, 0.5 - 0.6 -");

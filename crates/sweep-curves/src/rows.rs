@@ -1,7 +1,7 @@
 //! A row: numbers by name, with the place in the training run that they belong to. All readers give rows.
 
 use super::names::{Target, meaning, same_name};
-use super::special::is_metric;
+use super::special::{is_metric, is_total};
 
 /// The position of a value in its training run, as far as the file records it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -26,7 +26,9 @@ pub struct Row {
 impl Row {
     /// Whether it has any metric, or a loss by a name of its own.
     pub fn has_any(&self) -> bool {
-        self.values.iter().any(|(name, _)| is_metric(name) || name.to_lowercase().contains("loss"))
+        let may_be_loss =
+            |name: &str| name.to_lowercase().contains("loss") || self.place.epoch.is_some() && is_total(name);
+        self.values.iter().any(|(name, _)| is_metric(name) || may_be_loss(name))
     }
 
     /// Whether it is what Hugging Face's trainer says at the end, whose `train_loss` is the mean of all steps.

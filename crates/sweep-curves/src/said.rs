@@ -1,5 +1,6 @@
 //! What must not be read wrongly without a word: several trainings in one log, guessed names, numbers of something else.
 
+use super::published::assert_reads;
 use super::tools::read_text;
 use super::*;
 
@@ -609,4 +610,25 @@ fn the_same_quantity_of_both_sets_is_compared() {
         )
     };
     assert_eq!(read_text("file", &(rivals(1) + &rivals(2))).0, "- - 9.1 -, - - 9.2 -");
+}
+
+#[test]
+fn steps_and_totals_and_headings_are_said() {
+    let steps = (1..4).map(|n| format!("step={n} ,loss=0.{n}, auc=0.5\n")).collect::<String>();
+    assert_says(&steps, "0.1 - - -, 0.2 - - -, 0.3 - - -", "each step is an epoch");
+    let steps = format!("eopch=0\n{steps}step=4 ,loss=0.4, auc=0.5\n");
+    assert_says(&steps, "0.1 - - -, 0.2 - - -, 0.3 - - -, 0.4 - - -", "has one epoch");
+    let each = |form: &str| (1..4).map(|n| form.replace('N', &n.to_string())).collect::<String>();
+    let read = "0.4 - 0.1 -, 0.4 - 0.2 -, 0.4 - 0.3 -";
+    let headed = each("--start eval--\neval mean loss: 0.N\n---train loss & acc---\n1/2 done!\ntrain mean loss: 0.4\n");
+    assert_says(&headed, read, "no line names an epoch");
+    assert_reads(&each("Epoch: [N | 9]\n(1/9) ETA: 3min | Loss: 0.4\nval loss: 0.N\n"), read);
+    let total = each("[epoch: N/9, iter: 0/9] total: 1e-N\nval acc: 0.6\n");
+    assert_says(&total, "0.1 - - 0.6, 0.01 - - 0.6, 0.001 - - 0.6", "total was read as the training loss");
+    assert_reads(&total.replace("e-", "."), "- - - 0.6, - - - 0.6, - - - 0.6");
+    let row = |n: u32, x: f64| format!("{n}/2 1.8G 0.1 {x} 0.1 {} 25 416 0.5 0.5 0.6 0.{n} 0.2 {x} 0.1\n", x + 0.2);
+    let yolo = row(0, 0.5) + &row(1, 0.4) + &row(2, 0.3);
+    assert_says(&yolo, "0.7 - 0.8 0, 0.6 - 0.7 0.1, 0.5 - 0.6 0.2", "no header names the columns");
+    assert!(refusal(&each("N,0.5\n")).contains("no header names"));
+    assert!(refusal("(dp0\nVloss\np1\n(lp2\nF0.5\naF0.4\nas.").contains("a Python pickle"));
 }

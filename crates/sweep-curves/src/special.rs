@@ -12,7 +12,9 @@ use super::gather::{Points, Values, listed, note};
 use super::names::{self, Choice, Target, meaning, names_part};
 use super::rows::Place;
 pub use conversion::stands_for;
-pub use refused::{is_trial, lists_trials, results, single_value, trials, unjudgeable, unjudgeable_text};
+pub use refused::{
+    is_trial, lists_trials, nothing_known, results, single_value, trials, unjudgeable, unjudgeable_text,
+};
 pub use source::{end_of_source, of_program};
 use sweep_core::trial::METRICS;
 
@@ -125,10 +127,14 @@ fn sum(one: Points, other: Points) -> Points {
 /// measured, one of several is taken.
 fn only_losses(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
     let mut of_training = None;
+    // Times and counts only rise.
+    let is_series = |points: &Points| {
+        points.iter().any(|(_, value)| value.fract() != 0.0) && points.windows(2).any(|pair| pair[1].1 < pair[0].1)
+    };
     for (metric, of, validation) in [("train_loss", "training", false), ("val_loss", "validation", true)] {
         let fits = |name: &&String| {
             let words = names::words(name);
-            words.iter().any(|word| word == "loss" || word == "losses")
+            (words.iter().any(|word| word == "loss" || word == "losses") || is_total(name) && is_series(&values[*name]))
                 && !words.iter().any(|word| PARTS.split(' ').any(|known| known == word))
                 && names_part(name).is_some_and(names::is_validation) == validation
                 && meaning(name).is_none()
@@ -140,7 +146,11 @@ fn only_losses(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes:
         let is_only = METRICS.iter().all(|metric| !has(values, metric));
         let taken = match found[..] {
             [name] if !has(values, metric) => name,
-            [_, _, ..] if is_only => most_general(&found, values),
+            [_, _, ..]
+                if is_only || !has(values, metric) && found.iter().filter(|name| says_all(name)).count() == 1 =>
+            {
+                most_general(&found, values)
+            }
             // That of the model, or of the part, whose training loss was taken.
             [_, _, ..] if !has(values, metric) && of_training.is_some() => {
                 match found.iter().find(|name| Some(bare(name)) == of_training) {
@@ -164,6 +174,14 @@ fn only_losses(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes:
 fn says_all(name: &str) -> bool {
     const WORDS: [&str; 7] = ["total", "overall", "sum", "avg", "average", "mean", "all"];
     names::words(name).iter().any(|word| WORDS.contains(&word.as_str()))
+}
+
+/// Whether a name is that of a loss without the word: `total`, `train objective`.
+pub fn is_total(name: &str) -> bool {
+    const WORDS: [&str; 3] = ["total", "objective", "criterion"];
+    let words = names::words(name);
+    let is_named = |word: &String| WORDS.contains(&word.as_str());
+    words.iter().any(is_named) && words.iter().all(|word| is_named(word) || names_part(word).is_some())
 }
 
 /// The loss that the others are likely parts of: its name says so, or it is the largest of those with the most values.

@@ -13,7 +13,7 @@ use super::gather::{Gather, no_column, with_part};
 use super::names::{Choice, Target, is_part, is_validation, meaning, quantity, words};
 use super::rows::{Place, Row};
 use super::special::is_measure;
-use super::{Problem, doubts};
+use super::{Problem, doubts, yolo};
 
 /// Maximum number of columns.
 const MOST_COLUMNS: usize = 10_000;
@@ -81,6 +81,27 @@ pub fn recognized(text: &str) -> bool {
     header.len() > 1 && names > 1 && (alike && numbers > 0 || known > 1 && row.len() <= 1)
 }
 
+/// The problem of a text that has columns of numbers alone and no header.
+pub fn headerless(file: &str, text: &str) -> Option<Problem> {
+    const FEW: usize = 3;
+    let cells = |line: &str| -> Option<usize> {
+        let cells = line.split([',', ';', '\t', ' ']).filter(|cell| !cell.is_empty());
+        cells.map(|cell| number(cell, false)).collect::<Option<Vec<_>>>().map(|numbers| numbers.len())
+    };
+    let rows: Vec<usize> = text.lines().take(1000).map(cells).collect::<Option<_>>()?;
+    let columns = *rows.first().filter(|first| **first > 1 && rows.iter().all(|row| row == *first))?;
+    let separator = [",", ";", "\t"].into_iter().find(|separator| text.contains(separator)).unwrap_or(" ");
+    let names = ["epoch", "train_loss", "val_loss"].map(str::to_owned).into_iter();
+    let names: Vec<String> = names.chain((4..).map(|at| format!("column{at}"))).take(columns).collect();
+    let problem = Problem::new(format!("no header names its {columns} columns of numbers"));
+    (rows.len() >= FEW).then(|| {
+        problem.hint(format!(
+            "write their names above them and read the new file, for example `(printf '{}\\n'; cat {file}) > named.csv`",
+            names.join(separator).replace('\t', "\\t")
+        ))
+    })
+}
+
 fn fields(line: &str) -> Vec<String> {
     records(line).next().unwrap_or_default()
 }
@@ -104,6 +125,11 @@ fn delimiter(line: &[u8]) -> u8 {
 /// Passes every number to `gather`. An empty field is a value that was not measured.
 pub fn read(bytes: &[u8], file: &str, choices: &[Choice], gather: &mut Gather) -> Result<(), Problem> {
     let bytes = without_comments(bytes.strip_prefix(b"\xef\xbb\xbf").unwrap_or(bytes));
+    let named = yolo::results(&String::from_utf8_lossy(bytes));
+    if named.is_some() {
+        gather.note("no header names the columns, so YOLOv5's and YOLOv7's order in results.txt was taken");
+    }
+    let bytes = named.as_ref().map_or(bytes, String::as_bytes);
     let line = bytes.split(|byte| *byte == b'\n').find(|line| !line.trim_ascii().is_empty()).unwrap_or_default();
     let mut reader = csv::ReaderBuilder::new()
         .delimiter(delimiter(line))

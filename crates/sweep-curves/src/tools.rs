@@ -194,6 +194,8 @@ fn a_gans_losses_have_no_verdict_and_it_is_said_why() {
         "[0/25][0/782] Loss_D: 1.5 Loss_G: 4.6 D(x): 0.5 D(G(z)): 0.6 / 0.01",
         "[Epoch 0/200] [Batch 0/938] [D loss: 0.69] [G loss: 0.68]",
         "Epoch 1, generator_loss: 0.5, discriminator_loss: 0.7",
+        "(epoch: 5, iters: 4) G_GAN: 0.3 G_L1: 17.7 D_real: 0.1 D_fake: 0.4",
+        "Epoch 1 Generator: 0.9 Discriminator: 0.5, loss: 1.2",
     ] {
         let source = Source { name: "file".into(), prefix: None, bytes: line.repeat(2).into() };
         let problem = read(&[source], Some(Format::Log), &[]).expect_err("it is a GAN's");

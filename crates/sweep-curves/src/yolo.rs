@@ -76,3 +76,32 @@ fn scores(words: &[&str]) -> Option<Vec<f64>> {
         _ => None,
     }
 }
+
+/// The table of `results.txt`, as YOLOv3, YOLOv5 and YOLOv7 write it without a header, with one: the epoch, the memory, the
+/// parts of the loss, their sum, the number of objects, the size, four scores, and the parts of the validation set.
+pub fn results(text: &str) -> Option<String> {
+    const PARTS: [&str; 5] = ["box", "obj", "cls", "kpt", "kptv"];
+    let rows = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
+    let rows: Vec<Vec<&str>> = rows.filter(|row| !row.is_empty()).collect();
+    let parts = rows.first()?.len().checked_sub(9)? / 2;
+    let numbers = |row: &Vec<&str>| -> Option<Vec<f64>> {
+        row[0].split_once('/')?.1.parse::<u32>().ok()?;
+        row[1].strip_suffix(['G', 'M'])?.parse::<f64>().ok()?;
+        let row: Vec<f64> = row[2..].iter().map(|word| word.parse().ok()).collect::<Option<_>>()?;
+        let is_sum = (row[..parts].iter().sum::<f64>() - row[parts]).abs() <= SUM * row[parts];
+        Some(row).filter(|row| is_sum && row[parts + 1].fract() + row[parts + 2].fract() == 0.0)
+    };
+    // The last line may be cut off.
+    let whole = rows.iter().take_while(|row| row.len() == 2 * parts + 9).count();
+    let values: Vec<Vec<f64>> = rows[..whole].iter().map(numbers).collect::<Option<_>>()?;
+    if !(3..=PARTS.len()).contains(&parts) || whole == 0 || whole + 1 < rows.len() {
+        return None;
+    }
+    // The mean over stricter thresholds is never above mAP50. YOLOv3 has F1 in its place.
+    let is_f1 = values.iter().any(|row| row[parts + 6] > row[parts + 5]);
+    let last = if is_f1 { "metrics/F1" } else { "metrics/mAP_0.5:0.95" };
+    let losses = |set: &str| PARTS[..parts].iter().map(|part| format!("{set}/{part}_loss,")).collect::<String>();
+    let scores = format!("metrics/precision,metrics/recall,metrics/mAP_0.5,{last}");
+    let header = format!("epoch,,{},,,{scores},{}\n", losses("train"), losses("val").trim_end_matches(','));
+    Some(rows[..whole].iter().fold(header, |table, row| table + &row.join(",") + "\n"))
+}

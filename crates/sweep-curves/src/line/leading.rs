@@ -1,6 +1,6 @@
 //! What a line begins with: the epoch, the step, or both, in brackets or without a name.
 
-use super::{EPOCH, Parser, Token, is_part};
+use super::{Parser, Token, is_epoch, is_part};
 
 impl<'a> Parser<'a> {
     /// Reads what a line may begin with: `[12]`, `[1, 2000]`, `[0/25][3/782]`, `12:`. Returns the pieces it took.
@@ -10,7 +10,6 @@ impl<'a> Parser<'a> {
             Number { value, unit: false, decimal: false, .. } if *value >= 0.0 => Some(*value),
             _ => None,
         };
-        let is_epoch = |word: &str| EPOCH.contains(&word.to_ascii_lowercase().as_str());
         match tokens {
             // A quoted log is indented.
             [Mark('\t'), rest @ ..] if matches!(rest, [Mark('['), ..] | [Number { .. }, Mark(':'), ..]) => {
@@ -110,14 +109,9 @@ fn is_of_list(rest: &[Token]) -> bool {
 }
 
 /// Whether the number of an epoch follows the word for it, so that a number before the word is another one: `0epoch: 3013`.
-fn is_number_next(rest: &[Token]) -> bool {
+pub(super) fn is_number_next(rest: &[Token]) -> bool {
     let next = rest.iter().find(|token| !matches!(token, Token::Mark(':' | '=' | '\t')));
     matches!(next, Some(Token::Number { decimal: false, unit: false, percent: false, .. } | Token::Fraction(..)))
-}
-
-/// Whether the word for the epoch comes next, which belongs to the number before it.
-pub(super) fn is_epoch_next(rest: &[Token]) -> bool {
-    rest.first() == Some(&Token::Word("epoch")) && !is_number_next(&rest[1..])
 }
 
 /// The epoch in a word within a line, and what stands before it: `epoch23`, `Test-epoch_23`.
@@ -137,5 +131,5 @@ fn glued_epoch(word: &str) -> Option<f64> {
     let number = word.to_ascii_lowercase();
     let number =
         number.strip_prefix("epoch").or_else(|| number.strip_prefix("ep")).or_else(|| word.strip_prefix('E'))?;
-    number.trim_start_matches('_').parse::<u32>().ok().map(f64::from)
+    number.trim_start_matches(['_', '-', '.']).parse::<u32>().ok().map(f64::from)
 }

@@ -6,7 +6,9 @@ use crate::special::{is_better_high, is_metric, score, stands_for};
 
 impl Parser<'_> {
     pub(super) fn fraction(&mut self, a: f64, b: f64) {
-        if self.wants_epoch {
+        // `Epochs: 3/10`; a number alone would be a setting.
+        let names_epochs = matches!(self.phrase[..], [word] if word.eq_ignore_ascii_case("epochs"));
+        if self.wants_epoch || names_epochs {
             self.line.epochs = Some(b);
             self.epoch(a);
             return self.end_of_place();

@@ -1,6 +1,6 @@
 //! What a line is besides its metrics: a header, a remark, or a part of a progress bar.
 
-use super::{EPOCH, Line, Pair};
+use super::{Line, Pair, is_epoch};
 use crate::names::{self, is_part, meaning};
 use crate::scan::Token;
 
@@ -29,7 +29,6 @@ const ENDED: [&str; 9] = ["finish", "finished", "end", "ended", "done", "complet
 pub(super) fn only_epoch(line: &Line, tokens: &[Token]) -> Option<Option<&'static str>> {
     const LONGEST: usize = 2;
     let is_number = |token: &Token| matches!(token, Token::Number { .. } | Token::Fraction(..));
-    let is_epoch = |word: &str| EPOCH.contains(&word.to_ascii_lowercase().as_str());
     let words_of = |tokens: &[Token<'_>]| -> Vec<String> {
         let words = tokens.iter().filter_map(|token| match token {
             Token::Word(word) if !is_epoch(word) => Some((*word).to_owned()),
@@ -114,10 +113,10 @@ pub(super) fn is_time_unit(word: &str, before: &Token) -> bool {
 }
 
 /// Whether a progress bar is incomplete: `128/44100 [>....]`, or with an estimate of the remaining time.
-pub(super) fn is_partial(text: &str) -> bool {
+pub(super) fn is_partial(text: &str, is_bar: bool) -> bool {
     let counts = text.split_whitespace().next().and_then(|first| first.split_once('/'));
     let counts = counts.filter(|_| !text.contains(" * "));
     let counts = counts.and_then(|(done, of)| Some((done.parse::<u64>().ok()?, of.parse::<u64>().ok()?)));
     // What was drawn before may still stand behind the last values.
-    counts.map_or_else(|| text.contains("ETA:"), |(done, of)| done < of)
+    counts.map_or_else(|| is_bar && text.contains("ETA:"), |(done, of)| done < of)
 }

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use super::{TRAINING, VALIDATION};
 
 /// Losses and accuracies of several words, the longest first.
-const ABBREVIATIONS: [(&[&str], &str); 13] = [
+const ABBREVIATIONS: [(&[&str], &str); 14] = [
     // PaddleOCR's evaluations.
     (&["cur", "metric"], "eval"),
     (&["correct", "percent"], "accuracy"),
@@ -20,6 +20,7 @@ const ABBREVIATIONS: [(&[&str], &str); 13] = [
     (&["log", "loss"], "logloss"),
     (&["mlog", "loss"], "mlogloss"),
     (&["smooth", "l1"], "l1"),
+    (&["eopch"], "epoch"),
 ];
 /// Words of other languages, and what they mean. Longer ones come before those that they contain.
 const TRANSLATIONS: [(&str, &str); 44] = [

@@ -2,11 +2,13 @@
 
 use std::collections::{HashMap, HashSet};
 
+use regex::Regex;
+
 use super::labels::{self, Labels};
 use super::trailing::Order;
 use crate::{Problem, special, table};
 
-use super::{Line, Printed, Records, Row, Text, is_metric, names, of_process, record};
+use super::{Line, Printed, Records, Row, Text, is_metric, names, of_process, record, without_escapes};
 
 /// The rows of a text, and how it was understood.
 pub struct Said {
@@ -38,7 +40,7 @@ pub fn read(text: &str) -> Said {
     let problem = match () {
         () if lists_trials && !names_epochs => Some(special::trials()),
         () if (printed.blocks.are_results() || printed.repetitions) && !names_epochs || are_scores(&rows) => {
-            Some(special::results())
+            Some(special::results(&no_epoch(text)))
         }
         () => None,
     };
@@ -50,10 +52,25 @@ pub fn read(text: &str) -> Said {
     }
     without_counted(&mut rows, &mut notes);
     if is_any_counted(&rows) {
-        notes.push("no line names an epoch, so an epoch was counted each time a name was repeated".to_owned());
+        let apart = "numbers stand outside the lines that name epochs";
+        let epochs = if names_epochs { apart.to_owned() } else { no_epoch(text) };
+        notes.push(format!("{epochs}, so an epoch was counted each time a name was repeated"));
+    }
+    if !printed.by_steps && counts_by_ones(&rows) {
+        notes.push("the lines name steps and no epochs, so each step is an epoch here".to_owned());
     }
     let records = printed.records.take().unwrap_or_default();
     Said { rows, notes, problem, records }
+}
+
+/// Says that no epoch was found, although a line may name one.
+fn no_epoch(text: &str) -> String {
+    const LONGEST: usize = 60;
+    let epoch = Regex::new(r"(?i)\bepoch[^\w\n\r]{0,9}\d").expect("it is an expression");
+    let line = text.split(['\n', '\r']).find(|line| epoch.is_match(line));
+    let Some(line) = line else { return "no line names an epoch".to_owned() };
+    let line: String = without_escapes(line).trim().chars().take(LONGEST).collect();
+    format!("no epoch was found for these numbers, although the line {line:?} may name one")
 }
 
 /// Whether a row names neither epoch nor step, so that it was only counted.
@@ -68,6 +85,13 @@ fn is_any_counted(rows: &[Row]) -> bool {
     let mut counts: HashMap<&str, usize> = HashMap::new();
     counted.for_each(|row| *counts.entry(&row.curve).or_default() += 1);
     counts.values().any(|count| *count > 1)
+}
+
+/// Whether the rows name steps one after another and no epochs, so that steps would pass for epochs.
+fn counts_by_ones(rows: &[Row]) -> bool {
+    let steps = rows.iter().filter(|row| row.has_any() && !is_counted(row));
+    let steps: Option<Vec<f64>> = steps.map(|row| row.place.step.filter(|_| row.place.epoch.is_none())).collect();
+    steps.is_some_and(|steps| steps.len() > 1 && steps.windows(2).all(|pair| pair[1] - pair[0] <= 1.0))
 }
 
 /// Drops metrics above the lines that name steps, such as numbers in a script that a log begins with.
@@ -127,8 +151,9 @@ impl Printed {
     /// Takes steps for places, if there is one epoch.
     pub(super) fn without_epoch(&self, line: &mut Line) {
         let step = line.step.or(line.batch);
-        if self.by_steps && step.is_some() && !line.bar {
+        if self.by_steps && (step.is_some() || line.alone) && !line.bar {
             (line.epoch, line.step, line.progress, line.partial) = (None, step, false, false);
+            (line.alone, line.heading) = (false, None);
         }
     }
 

@@ -6,9 +6,11 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use crate::Problem;
-use crate::gather::{Points, Values, note};
+use crate::gather::{Points, Values, listed, note};
 use crate::names::{self, Target, meaning};
 
+/// What to do where no curve was found.
+const PRINT: &str = "print the loss of each epoch with its number: `epoch 3: train_loss 0.53, val_loss 0.61`";
 /// Words in the names of rewards.
 const REWARDS: [&str; 5] = ["reward", "rewards", "rew", "episode_return", "ep_rew_mean"];
 
@@ -57,16 +59,21 @@ pub fn without_rivals(values: &mut Cow<Values>, notes: &mut Vec<String>) {
     );
 }
 
+/// Names of the losses of a discriminator, and of a generator.
+static RIVALS: LazyLock<[Regex; 2]> = LazyLock::new(|| {
+    [("d|disc[a-z]*|critic[a-z]*", "discriminator"), ("g|gen[a-z]*", "generator")].map(|(side, alone)| {
+        let before = format!("(?:loss(?:es)?|err)[ _./-]?(?:{side})|l_(?:{side})");
+        let behind = "[ _./-]?(?:[a-z]+[ _./-])?loss|_(?:a|b|gan|adv|real|fake|l1|vgg)";
+        let names = format!(r"(?:{before}|(?:{side})(?:{behind}))(?:\b|_)|{alone}\s*(?:[:=]|$)");
+        Regex::new(&format!(r"(?im)(?:\b|_)(?:{names})")).expect("it is an expression")
+    })
+});
 /// Why a text without any curve cannot be judged, if its words tell.
 pub fn unjudgeable_text(text: &str) -> Option<Problem> {
-    const RIVALS: [&str; 2] = [
-        r"(?i)\b(loss[ _]?d|d[ _]?loss|d_a|loss_disc\w*|disc\w*[ _]loss|critic[ _]loss)\b",
-        r"(?i)\b(loss[ _]?g|g[ _]?loss|g_a|loss_gen\w*|gen\w*[ _]loss)\b",
-    ];
-    let finds = |expression: &str| regex::Regex::new(expression).is_ok_and(|expression| expression.is_match(text));
+    const REWARD: &str = r#"(?i)\b(ep_rew_mean|rewards?|episode_return)\b[\s"':=|]*-?\d"#;
     match () {
-        () if RIVALS.iter().all(|expression| finds(expression)) => Some(adversarial()),
-        () if finds(r#"(?i)\b(ep_rew_mean|rewards?|episode_return)\b[\s"':=|]*-?\d"#) => Some(rewarded()),
+        () if RIVALS.iter().all(|expression| expression.is_match(text)) => Some(adversarial()),
+        () if Regex::new(REWARD).is_ok_and(|expression| expression.is_match(text)) => Some(rewarded()),
         () if lists_trials(text) => Some(trials()),
         () => None,
     }
@@ -104,19 +111,35 @@ pub fn trials() -> Problem {
         .hint("give the log of one training run, with one line per epoch")
 }
 
-/// The problem with the results of several trainings.
-pub fn results() -> Problem {
-    Problem::new(
-        "no line names an epoch, and each score has a heading of its own, so these are results of several training \
-         runs, not a curve",
-    )
+/// The problem with the results of several trainings. `epochs` says that none was found.
+pub fn results(epochs: &str) -> Problem {
+    Problem::new(format!(
+        "{epochs}, and each score has a heading of its own, so these are results of several training runs, not a curve"
+    ))
     .hint("if each score is of an epoch, print its number with it: `epoch 3: val_accuracy 0.81`")
 }
 
-/// The problem with a file that has one number.
-pub fn single_value() -> Problem {
-    Problem::new("no loss and no accuracy has more than one value, and a curve needs several")
-        .hint("print the loss of each epoch with its number: `epoch 3: train_loss 0.53, val_loss 0.61`")
+/// The problem of numbers under no known name. `line` is the beginning of a line that comes several times and has a metric.
+pub fn nothing_known(names: &[&str], line: Option<&str>) -> Problem {
+    let problem = Problem::new("no loss and no accuracy was found (loss, accuracy, val_loss, val_accuracy)");
+    let names: Vec<&str> =
+        names.iter().copied().filter(|name| !names::is_ignorable(name) && meaning(name).is_none()).collect();
+    if names.is_empty() {
+        let not_understood = line.map(|line| format!("lines such as {line:?} were not understood; "));
+        return problem.hint(not_understood.unwrap_or_default() + PRINT);
+    }
+    let (listed, example) = (listed(&names), super::example(&names));
+    problem.hint(format!("it has numbers named {listed}; say what they are, for example with --columns {example}"))
+}
+
+/// The problem with curves of one number each. `line` is the beginning of a line that comes several times and has a metric.
+pub fn single_value(curves: usize, line: Option<&str>) -> Problem {
+    let of_parts = if curves > 1 { " in any part of it" } else { "" };
+    let what = match line {
+        Some(line) => format!("lines such as {line:?} were not understood as the epochs of a curve"),
+        None => format!("no loss and no accuracy has more than one value{of_parts}, and a curve needs several"),
+    };
+    Problem::new(what).hint(PRINT)
 }
 
 fn rewarded() -> Problem {
@@ -136,14 +159,8 @@ fn is_of_discriminator(name: &str) -> bool {
 
 /// Whether the losses are those of a generator and a discriminator.
 fn is_adversarial(names: &[&str]) -> bool {
-    let has = |short: &str, long: [&str; 2]| {
-        names.iter().any(|name| {
-            let words = names::words(name);
-            let is_loss = words.iter().any(|word| word == "loss" || word == "losses");
-            is_loss && words.iter().any(|word| word == short || long.iter().any(|long| word.starts_with(long)))
-        })
-    };
-    has("d", ["disc", "critic"]) && has("g", ["gen", "generator"])
+    let names = names.iter().map(|name| names::words(name).join("_")).collect::<Vec<_>>().join("\n");
+    RIVALS.iter().all(|expression| expression.is_match(&names))
 }
 
 /// The problem with a GAN's losses.
