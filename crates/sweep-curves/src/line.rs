@@ -13,6 +13,7 @@ use super::names::{is_bare_part, is_part, meaning, names_part, quantity};
 use super::scan::{Token, scan};
 use super::special::score;
 use super::{Target, names};
+pub(crate) use known::of_set;
 use leading::{epoch_within, is_number_next};
 use whole::{
     is_mean, is_one_value, is_partial, is_remark, is_time_unit, is_with_file, number_again, only_epoch, total,

@@ -22,7 +22,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::cells::{self, Columns};
-use super::line::{Line, Text, parse};
+use super::line::{Line, Text, of_set, parse};
 use super::literals::Literals;
 use super::names::{Target, is_validation, meaning, names_part, same_name};
 use super::rows::{Place, Row};
@@ -332,6 +332,17 @@ impl Printed {
     fn says_of_tool(&mut self, line: &Line, text: &str, measures: bool) {
         if line.bare_sets {
             self.note("CatBoost names no metric here; learn and test are losses unless the best value rises");
+        }
+        match of_set(text) {
+            Some((_, name, _)) if name.ends_with("loss") => self
+                .note("lines such as \"250 val 5.8\" name no quantity, so their numbers were read as losses of steps"),
+            Some(_) => self.note("hella is the accuracy in HellaSwag, shown as the accuracy of the validation set"),
+            None => {}
+        }
+        if text.contains(" improved") && text.contains("New best score: ") {
+            self.note(
+                "lines with \"New best score\" have only the values that were the best so far, so they were left out",
+            );
         }
         if measures && text.contains('━') && text.contains("/step") {
             self.note(

@@ -22,18 +22,19 @@ use sweep_core::trial::METRICS;
 const PARTS: &str = "weight weights coef coeff lambda aux kl kld reg regularization commit adv gen generator disc discriminator \
     style content perceptual";
 /// Scores of a validation set by their names in lower case, the most telling first.
-const SCORES: [&[&str]; 8] = [
+const SCORES: [&[&str]; 9] = [
     &["map", "map50_95", "map5095", "ap"],
     &["miou", "iou", "iu", "meaniou", "meaniu"],
     &["dice"],
     &["f1", "f1score"],
     &["auc", "auroc", "rocauc"],
+    &["ssim"],
     &["bleu", "sacrebleu"],
     &["rouge1", "rougel"],
     &["r2"],
 ];
 /// Those that are measured on the training set as often.
-const OF_EITHER: std::ops::RangeInclusive<usize> = 1..=4;
+const OF_EITHER: std::ops::RangeInclusive<usize> = 1..=5;
 /// Number of values from which on an accuracy of an output is a curve beside longer ones.
 const FEW: usize = 4;
 /// spaCy's score, the weighted mean of the others.
@@ -223,6 +224,7 @@ fn rank(name: &str) -> Option<usize> {
     }
     let name =
         name.to_lowercase().replace("map50-95", "map50_95").replace("map@.5:.95", "map").replace("0.5:0.95", "95");
+    let name = name.replace("mean average precision", "map");
     let words: Vec<&str> = name.split(|c: char| !c.is_alphanumeric() && c != '_').flat_map(halves).collect();
     let at = words.iter().rposition(|word| SCORES.iter().any(|known| known.contains(word)))?;
     // `mAP_50` and `mAP_s` are other scores.

@@ -236,3 +236,48 @@ fn what_stands_under_the_same_name_twice_is_taken_apart() {
     let by_epoch = r#"{"1": {"train_loss": 1.0, "val_loss": 1.1}, "2": {"train_loss": 0.5, "val_loss": 0.6}}"#;
     assert_reads(by_epoch, "1 - 1.1 -, 0.5 - 0.6 -");
 }
+
+#[test]
+fn a_step_a_set_and_a_number_without_marks_are_read() {
+    let step = |n: u32, loss: f64| format!("{n} train {loss}\n");
+    let log =
+        "0 val 11.02\n".to_owned() + &step(0, 11.01) + &step(1, 9.5) + &step(2, 8.25) + "3 val 7.5\n" + &step(3, 7.75);
+    let (found, notes, _) = read_text("file", &log);
+    assert_eq!(found, "11.01 - 11.02 -, 8.5 - 7.5 -", "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("name no quantity")), "{notes:?}");
+    let scored = log.replace("3 train", "3 hella 0.25\n3 train").replace("0 val 11.02", "0 val 11.02\n0 hella 0.2");
+    let (found, notes, _) = read_text("file", &scored);
+    assert_eq!(found, "11.01 - 11.02 0.2, 8.5 - 7.5 0.25", "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("accuracy in HellaSwag")), "{notes:?}");
+}
+
+#[test]
+fn scores_by_other_names_are_shown() {
+    let restored = |n: u32| {
+        format!("Date: 2023-10-29 11:2{n}:34s, Time_Cost: 104s, Epoch: [{n}/9],Val_PSNR: 2{n}.5, Val_SSIM: 0.9{n}\n")
+    };
+    assert_reads(&(1..4).map(restored).collect::<String>(), "- - - 0.91, - - - 0.92, - - - 0.93");
+    let detected = |n: u32| format!("Epoch {n}/3\ntotal_loss: 0.{n}\nMean Average Precision = 2{n}.55%\n");
+    assert_reads(&(1..4).map(detected).collect::<String>(), "0.1 - - 0.2155, 0.2 - - 0.2255, 0.3 - - 0.2355");
+}
+
+#[test]
+fn the_name_of_a_numbered_file_tells_the_set() {
+    let rows = "iter\tLogloss\n0\t0.7\n1\t0.6\n2\t0.5\n";
+    assert_eq!(read_text("020-test_error.tsv", rows).0, "- - 0.7 -, - - 0.6 -, - - 0.5 -");
+    let (found, notes, _) = read_text("test_run.tsv", rows);
+    assert_eq!(found, "0.7 - - -, 0.6 - - -, 0.5 - - -");
+    assert!(notes.iter().any(|note| note.contains("test in the file's name may mean something else")), "{notes:?}");
+}
+
+#[test]
+fn a_result_that_is_printed_twice_is_no_curve_and_the_best_values_are_said() {
+    let result = "test_loss   0.3732\ntest_acc   0.8364\n[{'test_loss': 0.3732, 'test_acc': 0.8364}]\n";
+    let source = |text: &str| Source { name: "file".into(), prefix: None, bytes: text.into() };
+    read(&[source(result)], None, &[]).expect_err("it is no curve");
+    let best = "Metric valid_loss improved by 0.011 >= min_delta = 0.0. New best score: 0.660\n";
+    let log = (1..4).map(|n| format!("Epoch {n}: train_loss 0.{n}\n{best}")).collect::<String>();
+    let (found, notes, _) = read_text("file", &log);
+    assert!(found == "0.1 - - -, 0.2 - - -, 0.3 - - -", "{found}");
+    assert!(notes.iter().any(|note| note.contains("best so far")), "{notes:?}");
+}

@@ -1,6 +1,6 @@
 //! Lines of tools whose numbers stand in sentences of their own.
 
-use super::{Line, Pair};
+use super::{Line, Pair, is_bare_part, names_part};
 
 /// Reads a line of one of these tools. `part` is the set that earlier lines announced.
 pub(super) fn line(text: &str, part: Option<&'static str>) -> Option<Line> {
@@ -11,6 +11,7 @@ pub(super) fn line(text: &str, part: Option<&'static str>) -> Option<Line> {
     let found = found.or_else(|| Some((None, format!("{} accuracy", part.unwrap_or("val")), correct_share(text)?)));
     let found = found.or_else(|| score_at(text).map(|(step, value)| (Some(step), "train loss".to_owned(), value)));
     let found = found.or_else(|| short_name(text).map(|(step, name, value)| (Some(step), name.to_owned(), value)));
+    let found = found.or_else(|| of_set(text));
     let (step, name, value) = found?;
     Some(Line { step, pairs: vec![Pair { name, value, running: false }], ..Line::default() })
 }
@@ -50,6 +51,21 @@ fn short_name(text: &str) -> Option<(f64, &'static str, f64)> {
         _ => return None,
     };
     Some((step, name, value.parse().ok()?))
+}
+
+/// A step, a set, and its loss, as build-nanogpt and its kin write them: `250 val 5.87`. `250 hella 0.25` has the accuracy in
+/// HellaSwag.
+pub(crate) fn of_set(text: &str) -> Option<(Option<f64>, String, f64)> {
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let [step, set, value] = words[..] else { return None };
+    let step = step.parse::<u32>().ok()?;
+    let value = value.parse().ok().filter(|_| value.contains(['.', 'n']))?;
+    let name = match set {
+        "hella" => "val accuracy".to_owned(),
+        set if is_bare_part(set) && names_part(set) == Some(set) => format!("{set} loss"),
+        _ => return None,
+    };
+    Some((Some(f64::from(step)), name, value))
 }
 
 /// A line of Darknet's. `2534: 1.43, 1.46 avg loss, 0.001 rate, …` has the loss of a step, and its mean. The lines about the

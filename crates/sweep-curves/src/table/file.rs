@@ -8,7 +8,9 @@ use crate::special::is_measure;
 /// The name of a file without its folder and its end.
 fn stem(file: &str) -> &str {
     let name = file.rsplit(['/', '\\']).next().unwrap_or(file).trim_end_matches(".gz");
-    [".csv", ".tsv", ".txt"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name)
+    let stem = [".csv", ".tsv", ".txt"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+    // `020-test_error` is numbered.
+    stem.split_once(['-', '_']).filter(|(number, _)| number.parse::<u32>().is_ok()).map_or(stem, |(_, rest)| rest)
 }
 
 /// The metric of a table that TensorBoard saves, by its name, and why it is that one:
@@ -59,11 +61,13 @@ impl Table<'_> {
             (Some(part), _) if self.names.iter().any(|name| is_measure(name)) => {
                 gather.note(format!("no column names a set, so all are of the one in the file's name, {part}"));
             }
-            (None, Some(loss)) => {
-                gather.note(format!(
-                    "neither a column nor the file's name tells the set, so {loss} was read as training"
-                ));
-            }
+            (None, Some(loss)) => gather.note(match names_part(stem) {
+                Some(part) => format!(
+                    "no column names a set, and {part} in the file's name may mean something else, so {loss} was read \
+                     as training"
+                ),
+                None => format!("neither a column nor the file's name tells the set, so {loss} was read as training"),
+            }),
             _ => {}
         }
         part
