@@ -1356,6 +1356,37 @@ fn late() -> Vec<Case> {
             &[Unstable],
         ),
         case(
+            "ten epochs of a training loss that falls fast, and an accuracy that rises slowly",
+            of(Task::Images),
+            course(10, |t| {
+                let losses = [1.7584, 1.3785, 1.2229, 1.1403, 1.0707, 1.0137, 0.9578, 0.8968, 0.8495, 0.7819];
+                let scores = [0.4476, 0.5276, 0.5572, 0.5715, 0.5964, 0.5887, 0.5993, 0.6057, 0.6126, 0.613];
+                [Some(losses[t as usize - 1]), NO, NO, Some(scores[t as usize - 1])]
+            }),
+            &[StillImproving],
+            &[Underfit, GoodFit],
+        ),
+        case(
+            "a sum of losses that falls, beside an accuracy near a half",
+            of(Task::Images),
+            course(17, |t| {
+                [Some(1.28 + 0.35 * (-t / 6.0).exp()), NO, NO, Some(0.55 - 0.1 / (t * t) + 0.006 * chance(t, 3.0))]
+            }),
+            &[Plateau, NoProblem, GoodFit],
+            &[Stuck],
+        ),
+        case(
+            "a score that was best a quarter before the end",
+            of(Task::Images),
+            course(400, |t| {
+                let score = 0.58 - 0.4 * (-t / 60.0).exp() + 0.02 * chance(t, 5.0);
+                let best = if t == 300.0 { 0.05 } else { 0.0 };
+                [Some(0.05 + 0.2 * (-t / 50.0).exp()), NO, Some(0.04 + 0.2 * (-t / 50.0).exp()), Some(score + best)]
+            }),
+            &[Plateau, GoodFit],
+            &[StillImproving],
+        ),
+        case(
             "a training loss that wanders, without validation",
             of(Task::Unknown),
             course(34, |t| [Some(19.2 + 0.8 * chance(t, 9.0)), NO, NO, NO]),

@@ -175,21 +175,23 @@ pub fn finding(view: &View) -> Finding {
     let losses = view.train_loss.as_ref().zip(view.val_loss.as_ref());
     let close = match (both, losses) {
         (Some((train, val)), _) => {
-            let gap = train.end() - val.end();
+            let [train, val] = [train, val].map(Series::last_shown);
+            let gap = train - val;
             let apart = match gap {
                 _ if gap < CLOSE => "close together".to_owned(),
                 _ => format!("{} points apart, which is normal", number(gap * 100.0, 0)),
             };
-            let (train, val) = (Unit::Accuracy.text(train.last_shown()), Unit::Accuracy.text(val.last_shown()));
+            let [train, val] = [train, val].map(|value| Unit::Accuracy.text(value));
             format!("Training and validation accuracy end {apart} ({train} and {val})")
         }
         (None, Some((train, val))) => {
-            let apart = match val.end() {
-                end if end < train.end() => "Validation loss ends below training loss",
-                end if end > APART * train.end() => "Validation loss ends above training loss",
+            let [train, val] = [train, val].map(Series::last_shown);
+            let apart = match val {
+                _ if val < train => "Validation loss ends below training loss",
+                _ if val > APART * train => "Validation loss ends above training loss",
                 _ => "Training and validation loss end close together",
             };
-            let [train, val] = [train, val].map(|series| Unit::Loss.text(series.last_shown()));
+            let [train, val] = [train, val].map(|value| Unit::Loss.text(value));
             format!("{apart} (training {train}, validation {val})")
         }
         (None, None) if view.train_loss.is_some() || view.train_accuracy.is_some() => {

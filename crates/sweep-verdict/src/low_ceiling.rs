@@ -1,8 +1,8 @@
 //! Low ceiling: validation stops improving far below what should be possible. Overfitting does not explain it, because
 //! training itself is poor at that epoch or other trials reach much more.
 
-use super::finding::Unit;
-use super::finding::number;
+use super::finding::{Unit, number, percent};
+use super::series::Series;
 use super::still_improving;
 use super::view::{Mode, View, unit, word};
 use super::{Advice, Evidence, Finding, Name, Severity, underfit};
@@ -20,8 +20,10 @@ const HELD: f64 = 0.05;
 const FAR_APART: f64 = 0.2;
 /// Number of epochs after the best one during which that best one counts as recent.
 const FRESH: u32 = 8;
-/// Training accuracy gained in the last third of the epochs, from which on training has not finished.
+/// Training accuracy gained in the last third of the epochs, from which on training has not finished,
 const RISING: f64 = 0.02;
+/// and training loss, as a share of its first value, if no accuracy was measured.
+const FALLING: f64 = 0.05;
 /// Tolerance in validation accuracy, used where other trials memorize the images. A trial that validates as well as
 /// they do trains poorly for a good reason: its regularization works.
 const AS_GOOD: f64 = 0.02;
@@ -51,17 +53,18 @@ pub fn find(view: &View) -> Option<Finding> {
     if let (Some(poor), Some(behind), Some(learnt)) = (&poor, behind_by, others_learn) {
         return (behind >= AS_GOOD).then(|| kept(view, poor, ceiling, behind, learnt));
     }
-    if let Some(gained) = poor.as_ref().and_then(|_| rising(view, peak)) {
+    if let Some(rising) = poor.as_ref().and_then(|_| rising(view, peak)) {
         let headline = format!(
-            "Training is not finished: training accuracy still rose by {} points in the last third of the epochs. \
-             {ceiling_text} so far, and training is still poor. Train longer before you look for other causes.",
-            number(gained * 100.0, 0)
+            "Training is not finished: {rising} in the last third of the epochs. {ceiling_text} so far, and training is \
+             still poor. Train longer before you look for other causes."
         );
         let longer =
             Advice::MoreEpochs { until: view.last.saturating_add(view.last.div_ceil(2)), longer_schedule: false };
-        let finding = Finding::new(Name::LowCeiling, Severity::Mild, headline)
-            .evidence(format!("best validation {}", word(watched)), unit(watched), ceiling)
-            .evidence("training accuracy gained in the last third", Unit::Accuracy, gained);
+        let finding = Finding::new(Name::LowCeiling, Severity::Mild, headline).evidence(
+            format!("best validation {}", word(watched)),
+            unit(watched),
+            ceiling,
+        );
         return Some(finding.advice([longer]));
     }
     match (poor, behind) {
@@ -99,12 +102,24 @@ pub fn find(view: &View) -> Option<Finding> {
     }
 }
 
-/// Returns the training accuracy gained in the last third of the epochs, if it is large and the best validation is
-/// recent.
-fn rising(view: &View, peak: u32) -> Option<f64> {
-    let trend = view.train_accuracy.as_ref()?.trend()?;
-    let gained = trend.gain * trend.span;
-    (view.last - peak < FRESH && gained >= RISING).then_some(gained)
+/// Says what training gained in the last third of the epochs, if it is much and the best validation is recent.
+fn rising(view: &View, peak: u32) -> Option<String> {
+    let gained = |series: &Series| series.trend().map(|trend| trend.gain * trend.span);
+    let said = match (&view.train_accuracy, &view.train_loss) {
+        (Some(accuracy), _) => {
+            let gained = gained(accuracy).filter(|gained| *gained >= RISING)?;
+            format!("training accuracy still rose by {} points", number(gained * 100.0, 0))
+        }
+        (None, Some(loss)) => {
+            let share = gained(loss)? / loss.values[0].abs();
+            if share < FALLING {
+                return None;
+            }
+            format!("training loss still fell by {} of its first value", percent(share))
+        }
+        _ => return None,
+    };
+    (view.last - peak < FRESH).then_some(said)
 }
 
 /// Returns the finding for poor training where another trial shows that the images can be fitted.

@@ -92,7 +92,7 @@ pub fn unfinished(view: &View) -> Option<Finding> {
             && gains(third, (0.0, 1.0))
             && [third, half].iter().any(|trend| trend.gain >= LIKELY_SIGMAS * trend.error);
         let is_long = series.len() >= SHORT.end
-            && since_best <= series.len() / 3
+            && since_best <= series.len() / 5
             && gains(half, LONG[0])
             && gains(third, LONG[1])
             // What wanders comes back to where it was.

@@ -1,7 +1,9 @@
 //! What a number in a line is: an epoch, a step, a place within the epoch, or the value of a metric.
 
-use super::{LOOSE, Pair, Parser, Target, is_mean};
+use super::leading::is_number_next;
+use super::{LOOSE, Pair, Parser, Target, is_epoch, is_mean};
 use crate::names::{self, is_bare_part, is_part, is_small, meaning, names_both, names_part, quantity, same_name};
+use crate::scan::Token;
 use crate::special::{is_better_high, is_metric, score, stands_for};
 
 impl Parser<'_> {
@@ -189,4 +191,82 @@ impl Parser<'_> {
         };
         self.line.pairs.push(Pair { name, value, running });
     }
+
+    /// Whether a whole number belongs to the name before it, because another number is its value: `Prec@1  05 100.0 (99.9)`.
+    pub(super) fn is_of_name(&self, rest: &[Token]) -> bool {
+        let blank = usize::from(rest.first() == Some(&Token::Mark('\t')));
+        let value = rest.get(blank);
+        !self.separated
+            && !self.wants_epoch
+            && !self.wants_step
+            && self.has_metric()
+            && matches!(value, Some(Token::Number { decimal: true, unit: false, percent: false, .. }))
+            && rest.get(blank + 1) != Some(&Token::Mark(':'))
+    }
+
+    /// Whether a whole number stands between the name of a loss and its value.
+    pub(super) fn is_step_of_loss(&self, rest: &[Token]) -> bool {
+        let is_loss = || self.has_metric() && quantity(&self.phrase.join(" ")) == Some("loss");
+        let mut rest = rest.iter().filter(|token| !matches!(token, Token::Mark('\t' | ':')));
+        let value = rest.next();
+        !self.separated
+            && !self.wants_epoch
+            && !self.wants_step
+            && self.line.epoch.is_none()
+            && self.line.step.is_none()
+            && matches!(value, Some(Token::Number { decimal: true, unit: false, percent: false, .. }))
+            && is_loss()
+    }
+
+    /// Takes a number if an arrow stands between it and the value of the last metric: `loss 0.17→0.11`. Nothing says what
+    /// it is. Returns whether it was taken.
+    pub(super) fn behind_arrow(&mut self, tokens: &[Token], at: usize, value: f64) -> bool {
+        let before = at.checked_sub(2).and_then(|start| tokens.get(start..at));
+        let Some(last) = self.line.pairs.last() else { return false };
+        if !matches!(before, Some([Token::Number { value, .. }, Token::Mark('→')]) if *value == last.value) {
+            return false;
+        }
+        let name = format!("{} behind the arrow", last.name);
+        self.line.pairs.push(Pair { name, value, running: false });
+        self.end_of_number();
+        true
+    }
+
+    /// Whether a number tells of which class the name before it is.
+    pub(super) fn is_class(&self, next: Option<&Token>) -> bool {
+        let last = self.phrase.last().is_some_and(|word| word.eq_ignore_ascii_case("class"));
+        last && self.phrase.len() > 1 && !self.separated && matches!(next, Some(Token::Mark(':' | '=')))
+    }
+
+    /// Whether a whole number is an epoch by what follows it without a blank, or stands between the name of a metric and
+    /// `epochs`.
+    pub(super) fn is_epoch_before(&self, rest: &[Token], unit: bool) -> bool {
+        match (rest.first(), self.phrase.split_last()) {
+            (Some(Token::Mark('/')), _) => unit && self.wants_epoch,
+            (Some(Token::Word(word)), _) if unit => is_epoch(word) && !is_number_next(&rest[1..]),
+            (Some(Token::Word(word)), Some((last, name))) if !self.separated => {
+                is_epoch(word.trim_end_matches('s'))
+                    && ["after", "at"].contains(&last.to_ascii_lowercase().as_str())
+                    && quantity(&name.join(" ")).is_some()
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Whether a whole number ends a range that another one begins: `0-20`.
+pub(super) fn is_end_of_range(next: Option<&Token>) -> bool {
+    matches!(next, Some(Token::Number { value, decimal: false, .. }) if *value < 0.0)
+}
+
+/// The mean so far in brackets behind a value, and its length in pieces: `Loss 6.9 (7.0)`. What the value changed by is no mean:
+/// `loss: 2.9 (-0.02)`.
+pub(super) fn mean_in_brackets<'t, 'a>(rest: &'t [Token<'a>], value: f64) -> Option<(&'t Token<'a>, usize)> {
+    let (mean, length) = match rest {
+        [Token::Mark('('), Token::Mark('\t'), mean @ Token::Number { .. }, Token::Mark(')'), ..] => (mean, 4),
+        [Token::Mark('('), mean @ Token::Number { .. }, Token::Mark(')'), ..] => (mean, 3),
+        _ => return None,
+    };
+    let is_change = matches!(mean, Token::Number { value: mean, .. } if *mean < 0.0 && value >= 0.0);
+    (!is_change).then_some((mean, length))
 }
