@@ -292,7 +292,9 @@ impl Gather {
         without_copies(&mut curves, &mut notes);
         without_tests(&mut curves, &mut notes);
         let named = |curve: &ForeignCurve| found_in.iter().any(|read| read.name == curve.name && read.names_epochs);
-        let is_single = |curve: &ForeignCurve| curve.is_single_value() || curve.repeats_one() && !named(curve);
+        let is_log = !self.parts.is_empty();
+        let is_one = |curve: &ForeignCurve| curve.is_single() || is_log && curve.repeats_one();
+        let is_single = |curve: &ForeignCurve| curve.is_single_value() || is_one(curve) && !named(curve);
         let are_results = curves.len() > 1 && curves.iter().all(ForeignCurve::is_single);
         match are_results || curves.iter().all(is_single) {
             true => Err(special::single_value(curves.len(), self.parts.iter().find_map(Part::recurs))),

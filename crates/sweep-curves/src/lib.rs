@@ -127,10 +127,10 @@ impl ForeignCurve {
         self.divergence.is_none() && self.epochs.len() == 1
     }
 
-    /// Whether there is one epoch, or a second one with the same numbers: a result that was printed twice.
+    /// Whether there are two epochs with the same numbers: in a log, a result that was printed twice.
     fn repeats_one(&self) -> bool {
         let is_same = |pair: &[EpochMetrics]| METRICS.iter().all(|name| pair[0].get(name) == pair[1].get(name));
-        self.divergence.is_none() && self.epochs.len() <= 2 && self.epochs.windows(2).all(is_same)
+        self.divergence.is_none() && self.epochs.len() == 2 && self.epochs.windows(2).all(is_same)
     }
 
     /// Whether there is one number, which is no curve.
