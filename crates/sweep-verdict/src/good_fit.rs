@@ -3,6 +3,7 @@
 
 use super::finding::{Unit, number, percent};
 use super::series::Series;
+use super::stuck::creeps;
 use super::turn::Turn;
 use super::view::{View, unit};
 use super::{Advice, Finding, Name, Severity};
@@ -67,7 +68,8 @@ pub fn unmoved(view: &View) -> Option<Finding> {
         Finding::new(Name::Underfit, Severity::Mild, headline)
             .evidence("first loss", Unit::Loss, loss.values[0])
             .evidence("best loss", Unit::Loss, loss.best_level())
-            .advice([Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::DefaultAdam]),
+            .advice([Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::DefaultAdam])
+            .advice(creeps(loss).then_some(Advice::HigherLearningRate)),
     )
 }
 

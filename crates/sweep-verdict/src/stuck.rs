@@ -27,6 +27,8 @@ const AT_LN_2: f64 = 1e-3;
 /// Number of epochs in which a loss must fall without a break to go on, and minimum share by which it falls in an epoch after
 /// the first.
 const FALLING: (usize, f64) = (8, 3e-4);
+/// Steps of the last third as a share of those of the first, from which on they stay as large.
+const STEADY: f64 = 0.5;
 /// The best of a few noisy levels is good by luck, by up to this many standard errors.
 const LUCK_SIGMAS: f64 = 3.0;
 
@@ -253,12 +255,20 @@ fn guessed(loss: &Series, accuracy: Option<&Series>) -> Option<f64> {
 /// Whether the loss falls without a break, so that training goes on, however slowly.
 fn falls(loss: &Series) -> bool {
     let fell = (loss.values[1.min(loss.len() - 1)] - loss.end()) / loss.len() as f64;
-    creeps(loss) && fell >= FALLING.1 * loss.values[0].abs()
+    descends(loss) && fell >= FALLING.1 * loss.values[0].abs()
 }
 
 /// Whether the loss falls from each epoch to the next.
-pub fn creeps(loss: &Series) -> bool {
+fn descends(loss: &Series) -> bool {
     loss.len() >= FALLING.0 && loss.values.windows(2).all(|pair| pair[1] < pair[0])
+}
+
+/// Whether the loss falls in steps that stay nearly as large as they were, as with a learning rate that is far too low. Steps
+/// that become small are those of a loss that settles, which larger ones do not change.
+pub fn creeps(loss: &Series) -> bool {
+    let third = loss.len() / 3;
+    let fell = |from: usize| loss.values[from] - loss.values[from + third];
+    descends(loss) && fell(loss.len() - 1 - third) >= STEADY * fell(0)
 }
 
 /// Returns what to do in any case. A loss that falls in every epoch, although hardly, needs larger steps. After steps that

@@ -190,6 +190,25 @@ fn a_network_that_learns_nothing_but_a_little_in_every_epoch_is_told_to_take_lar
 }
 
 #[test]
+fn a_loss_that_has_settled_is_not_told_to_take_larger_steps() {
+    let course = |settled: bool, epoch: f64| match settled {
+        true => 0.578 + 0.1 * (-5.0 * epoch).exp() + 1e-6 * (20.0 - epoch),
+        false => std::f64::consts::LN_2 - 8e-5 * epoch,
+    };
+    for settled in [true, false] {
+        let epoch = |epoch: u32| EpochMetrics {
+            epoch,
+            train_loss: Some(course(settled, f64::from(epoch))),
+            val_loss: Some(course(settled, f64::from(epoch)) + 0.07),
+            ..EpochMetrics::default()
+        };
+        let findings = judge(&(1..=20).map(epoch).collect::<Vec<_>>(), &Context::default());
+        assert_eq!(findings[0].name, if settled { Name::Stuck } else { Name::Underfit }, "{findings:#?}");
+        assert_eq!(merged_advice(&findings).contains(&Advice::HigherLearningRate), !settled, "{findings:#?}");
+    }
+}
+
+#[test]
 fn a_network_that_fits_badly_and_better_in_every_epoch_is_told_to_take_larger_steps() {
     let epoch = |epoch: u32| EpochMetrics {
         epoch,
