@@ -1376,6 +1376,16 @@ fn late() -> Vec<Case> {
             &[Stuck],
         ),
         case(
+            "a score that has settled beside a loss that still falls a little",
+            of(Task::Images),
+            course(300, |t| {
+                let loss = 0.045 - 0.00003 * t + 0.2 * (-t / 30.0).exp() + 0.0004 * chance(t, 1.0);
+                [Some(loss + 0.005), NO, Some(loss), Some(0.58 - 0.5 * (-t / 25.0).exp() + 0.003 * chance(t, 2.0))]
+            }),
+            &[Plateau, GoodFit],
+            &[StillImproving],
+        ),
+        case(
             "a score that was best a quarter before the end",
             of(Task::Images),
             course(400, |t| {

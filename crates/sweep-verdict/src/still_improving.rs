@@ -76,9 +76,9 @@ pub fn unfinished(view: &View) -> Option<Finding> {
     if learning_rate_left(view).is_some_and(|left| left < RUN_OUT) {
         return None;
     }
-    // A loss beside an accuracy must promise more, as in a forecast.
-    let right = view.val_accuracy.as_ref().is_some_and(|accuracy| accuracy.end() >= RIGHT);
-    let loss = view.val_loss.as_ref().filter(|_| !right);
+    // A loss beside an accuracy must promise more, as in a forecast. In a long curve, the accuracy has told by then.
+    let told = |accuracy: &Series| accuracy.end() >= RIGHT || accuracy.len() >= SHORT.end;
+    let loss = view.val_loss.as_ref().filter(|_| !view.val_accuracy.as_ref().is_some_and(told));
     let loss = loss.map(|loss| (loss, WORTH_LOSS_ALONE * loss.end().abs()));
     let watched = view.watched().map(|series| (series, worth_of(series)));
     let rises = |(series, worth): (&'_ Series, f64)| {
