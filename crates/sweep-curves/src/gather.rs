@@ -486,12 +486,15 @@ pub(super) fn note(notes: &mut Vec<String>, text: impl Into<String>) {
     }
 }
 
+/// A name of a metric with its set, one of those that [`names_part`] returns.
+pub fn of_set(part: &str, name: &str) -> String {
+    format!("{} {name}", if is_validation(part) { part } else { "train" })
+}
+
 /// Adds the set of a row to names that have none: `loss` in a row with `mode: val` is `val loss`.
 pub fn with_part<'a>(part: Option<&str>, name: &'a str) -> Cow<'a, str> {
     match part.and_then(names_part) {
-        Some(part) if names_part(name).is_none() && special::is_metric(name) => {
-            Cow::Owned(format!("{} {name}", if is_validation(part) { part } else { "train" }))
-        }
+        Some(part) if names_part(name).is_none() && special::is_metric(name) => Cow::Owned(of_set(part, name)),
         _ => Cow::Borrowed(name),
     }
 }

@@ -334,8 +334,9 @@ impl Printed {
             self.note("CatBoost names no metric here; learn and test are losses unless the best value rises");
         }
         match of_set(text) {
-            Some((_, name, _)) if name.ends_with("loss") => self
-                .note("lines such as \"250 val 5.8\" name no quantity, so their numbers were read as losses of steps"),
+            Some((_, name, _)) if name.ends_with("loss") => self.note(
+                "lines of a step, a set and a number name no quantity, so the numbers were read as losses of steps",
+            ),
             Some(_) => self.note("hella is the accuracy in HellaSwag, shown as the accuracy of the validation set"),
             None => {}
         }

@@ -9,8 +9,8 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::cells::number;
-use super::gather::{Gather, no_column, with_part};
-use super::names::{Choice, Target, is_part, is_validation, meaning, quantity, words};
+use super::gather::{Gather, no_column, of_set, with_part};
+use super::names::{Choice, Target, is_part, meaning, quantity, words};
 use super::rows::{Place, Row};
 use super::special::is_measure;
 use super::{Problem, doubts, yolo};
@@ -484,9 +484,7 @@ impl<'a> Table<'a> {
                 continue;
             }
             let name = match self.of_file {
-                Some(part) if is_measure(metric) => {
-                    format!("{} {metric}", if is_validation(part) { part } else { "train" })
-                }
+                Some(part) if is_measure(metric) => of_set(part, metric),
                 _ => with_part(part, metric).into_owned(),
             };
             let value = (name, value);

@@ -82,8 +82,9 @@ fn scores(words: &[&str]) -> Option<Vec<f64>> {
 pub fn results(text: &str) -> Option<String> {
     const PARTS: [&str; 5] = ["box", "obj", "cls", "kpt", "kptv"];
     let rows = text.lines().map(|line| line.split_whitespace().collect::<Vec<_>>());
-    let rows: Vec<Vec<&str>> = rows.filter(|row| !row.is_empty()).collect();
-    let parts = rows.first()?.len().checked_sub(9)? / 2;
+    let mut rows = rows.filter(|row| !row.is_empty()).peekable();
+    let parts = rows.peek().filter(|first| first[0].contains('/'))?.len().checked_sub(9)? / 2;
+    let rows: Vec<Vec<&str>> = rows.collect();
     let numbers = |row: &Vec<&str>| -> Option<Vec<f64>> {
         row[0].split_once('/')?.1.parse::<u32>().ok()?;
         row[1].strip_suffix(['G', 'M'])?.parse::<f64>().ok()?;

@@ -40,7 +40,7 @@ const NOISY: f64 = 0.10;
 
 /// Returns what speaks against a good fit, although no rule found a problem.
 pub fn objection(view: &View) -> Option<Finding> {
-    unmoved(view).or_else(|| validation_unmoved(view)).or_else(|| above_best(view)).or_else(|| poor(view))
+    validation_unmoved(view).or_else(|| above_best(view)).or_else(|| poor(view))
 }
 
 /// Neither the training loss nor another moves, and no accuracy does.

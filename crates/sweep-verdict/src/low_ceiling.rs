@@ -36,7 +36,8 @@ pub fn find(view: &View) -> Option<Finding> {
     // not lift it.
     let improves = still_improving::find(view).or_else(|| still_improving::unfinished(view));
     let improves = improves.map(|finding| finding.severity);
-    if improves >= Some(Severity::Clear) || improves.is_some() && rising(view, peak).is_some() {
+    let rising = rising(view, peak);
+    if improves >= Some(Severity::Clear) || improves.is_some() && rising.is_some() {
         return None;
     }
     let ceiling = watched.best_level();
@@ -53,7 +54,7 @@ pub fn find(view: &View) -> Option<Finding> {
     if let (Some(poor), Some(behind), Some(learnt)) = (&poor, behind_by, others_learn) {
         return (behind >= AS_GOOD).then(|| kept(view, poor, ceiling, behind, learnt));
     }
-    if let Some(rising) = poor.as_ref().and_then(|_| rising(view, peak)) {
+    if let (Some(_), Some(rising)) = (&poor, rising) {
         let headline = format!(
             "Training is not finished: {rising} in the last third of the epochs. {ceiling_text} so far, and training is \
              still poor. Train longer before you look for other causes."

@@ -1,8 +1,8 @@
 //! Forecasts what more epochs would bring. A decaying power or an exponential is fitted to the later part of a curve.
 //!
-//! Both families are common for learning curves (Domhan et al., IJCAI 2015). What they say of the curves that fit is not
-//! what happens later: a network begins to overfit, or a schedule lowers its learning rate. So the width of the interval
-//! was measured, on forecasts from the first half or two thirds of published curves whose end is known.
+//! Both families are common for learning curves (Domhan et al., IJCAI 2015). A good fit does not tell whether the network
+//! begins to overfit later, or whether its learning rate is lowered. So the width of the interval was measured, on forecasts
+//! from the first half or two thirds of published curves whose end is known.
 
 use super::series::Series;
 use sweep_core::trial::Goal;

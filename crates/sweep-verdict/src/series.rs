@@ -61,6 +61,14 @@ pub struct Trend {
     pub span: f64,
 }
 
+impl Trend {
+    /// Returns whether the metric improved from the first point to the last: by at least `least`, and by this many standard
+    /// errors.
+    pub fn improves(self, sigmas: f64, least: f64) -> bool {
+        self.gain > 0.0 && self.gain >= sigmas * self.error && self.gain * self.span >= least
+    }
+}
+
 impl Series {
     /// Creates the series. `None` if there is no value. Epochs out of order and non-finite values (or values above
     /// [`LARGEST`]) are left out.

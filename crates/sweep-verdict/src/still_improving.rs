@@ -84,17 +84,15 @@ pub fn unfinished(view: &View) -> Option<Finding> {
     let rises = |(series, worth): (&'_ Series, f64)| {
         let (third, half) = (series.trend()?, series.trend_of_half()?);
         let since_best = series.len() - 1 - best_value(series);
-        let gains = |trend: Trend, (sigmas, times): (f64, f64)| {
-            trend.gain > 0.0 && trend.gain >= sigmas * trend.error && trend.gain * trend.span >= times * worth
-        };
+        let improves = |trend: Trend, (sigmas, times): (f64, f64)| trend.improves(sigmas, times * worth);
         let is_short = SHORT.contains(&series.len())
             && since_best < LATELY
-            && gains(third, (0.0, 1.0))
+            && improves(third, (0.0, 1.0))
             && [third, half].iter().any(|trend| trend.gain >= LIKELY_SIGMAS * trend.error);
         let is_long = series.len() >= SHORT.end
             && since_best <= series.len() / 5
-            && gains(half, LONG[0])
-            && gains(third, LONG[1])
+            && improves(half, LONG[0])
+            && improves(third, LONG[1])
             // What wanders comes back to where it was.
             && series.gain(series.best_level(), series.best_of_first_half()) >= LONG[0].1 * worth;
         (is_short || is_long).then_some(third)

@@ -1,7 +1,7 @@
 //! Stuck: the network performs at chance level from the first epoch to the last, or gives the same answer to everything.
 
 use super::finding::Unit;
-use super::series::{Series, Trend, median, median_error};
+use super::series::{Series, median, median_error};
 use super::view::View;
 use super::{Advice, Finding, Name, Severity, Task};
 use sweep_core::trial::Goal;
@@ -78,9 +78,8 @@ fn sure_and_wrong(view: &View) -> Option<Finding> {
     let share = median(&mut accuracy.values.clone());
     let guessing = -share.ln();
     let is_flat = accuracy.len() > CONSTANT_EPOCHS && range(&accuracy.values[1..]) <= 2.0 * LEARNT_ACCURACY;
-    let falls =
-        |trend: Trend| trend.gain >= FALLS.0 * trend.error && trend.gain * trend.span >= FALLS.1 * loss.end().abs();
-    let goes_on = loss.end() < STILL_AS_HIGH * loss.values[1] || loss.trend_of_half().is_some_and(falls);
+    let falls = loss.trend_of_half().is_some_and(|trend| trend.improves(FALLS.0, FALLS.1 * loss.end().abs()));
+    let goes_on = falls || loss.end() < STILL_AS_HIGH * loss.values[1];
     if !is_flat || !(LEAST_SHARE..=MOST_SHARE).contains(&share) || loss.end() < FAR_ABOVE * guessing || goes_on {
         return None;
     }

@@ -56,9 +56,9 @@ fn short_name(text: &str) -> Option<(f64, &'static str, f64)> {
 /// A step, a set, and its loss, as build-nanogpt and its kin write them: `250 val 5.87`. `250 hella 0.25` has the accuracy in
 /// HellaSwag.
 pub(crate) fn of_set(text: &str) -> Option<(Option<f64>, String, f64)> {
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let [step, set, value] = words[..] else { return None };
-    let step = step.parse::<u32>().ok()?;
+    let mut words = text.split_whitespace();
+    let step = words.next()?.parse::<u32>().ok()?;
+    let (set, value) = (words.next()?, words.next().filter(|_| words.next().is_none())?);
     let value = value.parse().ok().filter(|_| value.contains(['.', 'n']))?;
     let name = match set {
         "hella" => "val accuracy".to_owned(),

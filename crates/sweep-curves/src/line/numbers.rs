@@ -2,6 +2,7 @@
 
 use super::leading::is_number_next;
 use super::{LOOSE, Pair, Parser, Target, is_epoch, is_mean};
+use crate::gather::of_set;
 use crate::names::{self, is_bare_part, is_part, is_small, meaning, names_both, names_part, quantity, same_name};
 use crate::scan::Token;
 use crate::special::{is_better_high, is_metric, score, stands_for};
@@ -185,8 +186,7 @@ impl Parser<'_> {
         let lacks = own.is_none() && names_part(&name).is_none();
         let is_metric = is_metric(&name) || is_better_high(&name) || name.to_lowercase().contains("loss");
         let name = match self.part.filter(|_| lacks && is_metric) {
-            Some(part) if names::is_validation(part) => format!("{part} {name}"),
-            Some(_) => format!("train {name}"),
+            Some(part) => of_set(part, &name),
             None => name,
         };
         self.line.pairs.push(Pair { name, value, running });

@@ -68,6 +68,7 @@ static RIVALS: LazyLock<[Regex; 2]> = LazyLock::new(|| {
         Regex::new(&format!(r"(?im)(?:\b|_)(?:{names})")).expect("it is an expression")
     })
 });
+
 /// Why a text without any curve cannot be judged, if its words tell.
 pub fn unjudgeable_text(text: &str) -> Option<Problem> {
     const REWARD: &str = r#"(?i)\b(ep_rew_mean|rewards?|episode_return)\b[\s"':=|]*-?\d"#;
