@@ -17,6 +17,7 @@ mod trailing;
 mod values;
 
 use std::borrow::Cow;
+use std::collections::HashSet;
 use std::sync::LazyLock;
 
 use regex::Regex;
@@ -168,6 +169,8 @@ pub struct Printed {
     first_step: Option<f64>,
     /// Names of the metrics of the last line about it.
     at_start: Vec<String>,
+    /// Names of the values of the epochs so far of a training run, and the number of that run.
+    named: (u32, HashSet<String>),
     /// How something was understood, for people.
     notes: Vec<String>,
     /// Whether rounds take the place of epochs, or steps that of the only epoch.
@@ -453,6 +456,7 @@ impl Printed {
             self.began_unvalidated |= self.counted == 0.0 && self.drawn && !is_validated;
             if self.news {
                 rows.push(self.row());
+                self.remember_names();
             }
             let measures = self.values.iter().any(|value| is_metric(&value.name));
             self.counted += 1.0;

@@ -15,6 +15,7 @@ pub use conversion::stands_for;
 pub use refused::{
     is_trial, lists_trials, nothing_known, results, single_value, trials, unjudgeable, unjudgeable_text,
 };
+pub use sets::rise;
 pub use source::{end_of_source, of_program};
 use sweep_core::trial::METRICS;
 

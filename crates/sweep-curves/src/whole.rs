@@ -338,3 +338,15 @@ fn scores_between_runs_do_not_join_them() {
     let (found, notes) = read_file("file", &(fold(0, 0.9) + &fold(1, 0.6)));
     assert_eq!(found, "0.9 - 0.5 -, 0.45 - 0.5 -, 0.3 - 0.5 -; 0.6 - 0.5 -, 0.3 - 0.5 -, 0.2 - 0.5 -", "{notes}");
 }
+
+#[test]
+fn means_of_a_whole_training_run_are_not_those_of_its_last_epoch() {
+    let epoch = |n: u32| {
+        format!(
+            "Epoch {n}/3\n10/10 ━━ 9s 9ms/step - accuracy: 0.{n} - loss: 0.9{n} - val_accuracy: 0.{n}5 - val_loss: 0.8{n}\n"
+        )
+    };
+    let log: String = (1..=3).map(epoch).collect();
+    let expected = "0.91 0.1 0.81 0.15, 0.92 0.2 0.82 0.25, 0.93 0.3 0.83 0.35";
+    assert_reads(&(log + "\nMean Validation Accuracy: 0.8251\nMean Validation Loss: 0.61\n"), expected);
+}

@@ -1,5 +1,7 @@
 //! The values of the epoch under way, and its row.
 
+use std::collections::HashSet;
+
 use super::{
     Line, MOST_NAMES, Place, Printed, Row, Value, is_metric, is_validation, meaning, names, names_part, same_name,
 };
@@ -94,6 +96,23 @@ impl Printed {
         }
     }
 
+    /// Notes the names of the epoch under way as those of its training run.
+    pub(super) fn remember_names(&mut self) {
+        if self.named.0 != self.fit {
+            self.named = (self.fit, HashSet::new());
+        }
+        for value in &self.values {
+            if !self.named.1.contains(&value.name) {
+                self.named.1.insert(value.name.clone());
+            }
+        }
+    }
+
+    /// Whether an earlier epoch of the training run has a value of this name.
+    fn is_named(&self, name: &str) -> bool {
+        self.named.0 == self.fit && self.named.1.contains(name)
+    }
+
     pub(super) fn row(&self) -> Row {
         // No epoch has the number of half a step, beside epochs that have numbers.
         let step = if self.epoch.is_none() { Some(self.counted + 0.5) } else { None };
@@ -118,8 +137,14 @@ impl Printed {
             let is_other = |other: &Value| {
                 other.name != value.name && same(part(other), part(value)) && shares(other) && is_mean(other)
             };
+            // A mean that only the last epoch has is that of a whole training run.
+            let of_run = |other: &Value| self.is_named(&value.name) && !self.is_named(&other.name);
             let whole = |other: &Value| {
-                other.final_value && !other.came_often && is_other(other) && target(other) == target(value)
+                other.final_value
+                    && !other.came_often
+                    && is_other(other)
+                    && target(other) == target(value)
+                    && !of_run(other)
             };
             (!value.final_value || value.came_often) && target(value).is_some() && self.values.iter().any(whole)
         };

@@ -26,11 +26,7 @@ pub(super) fn bare_sets(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> boo
     let [name] = bare[..] else { return };
     let is_loss = |name: &&String| matches!(meaning(name), Some((Target::Metric(0), _)));
     let Some(loss) = values.keys().find(is_loss).filter(|_| !has(values, "val_loss")) else { return };
-    let falls = |points: &Points| {
-        let mean = |points: &[(Place, f64)]| points.iter().map(|(_, value)| value).sum::<f64>() / points.len() as f64;
-        let third = points.len().div_ceil(3);
-        points.len() > 1 && mean(&points[points.len() - third..]) < mean(&points[..third])
-    };
+    let falls = |points: &Points| rise(&points.iter().map(|(_, value)| *value).collect::<Vec<_>>()) < 0.0;
     if falls(&values[name]) && falls(&values[loss]) && values.keys().filter(|name| name.ends_with(GUESSED)).count() < 2
     {
         note(notes, format!("{} was read as a loss, because its numbers fall like those of {loss}", set(name)));
@@ -38,6 +34,13 @@ pub(super) fn bare_sets(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> boo
         let points = values.to_mut().remove(&name).unwrap_or_default();
         values.to_mut().insert(format!("{set} loss"), points);
     }
+}
+
+/// How far the mean of the last third of values is above that of the first third.
+pub fn rise(values: &[f64]) -> f64 {
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
+    let third = values.len().div_ceil(3);
+    mean(&values[values.len() - third..]) - mean(&values[..third])
 }
 
 /// Joins the numbers of a set that were read as accuracies where they are shares, and as losses elsewhere: some are above 1,

@@ -3,7 +3,7 @@
 use super::Table;
 use crate::gather::Gather;
 use crate::names::{Target, is_part, meaning, names_part, quantity};
-use crate::special::is_measure;
+use crate::special::{is_measure, rise};
 
 /// The name of a file without its folder and its end.
 fn stem(file: &str) -> &str {
@@ -28,13 +28,10 @@ pub(super) fn tag(file: &str, records: &[csv::ByteRecord]) -> Option<(String, St
     let part = names_part(stem).filter(|_| quantity(stem).is_none() && !is_measure(stem))?;
     let value = |row: &csv::ByteRecord| std::str::from_utf8(row.get(2)?).ok()?.parse::<f64>().ok();
     let values: Vec<f64> = records.iter().filter_map(value).filter(|value| value.is_finite()).collect();
-    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
-    let third = values.len().div_ceil(3);
-    let rises = mean(&values[values.len() - third..]) > mean(&values[..third]);
     let most = values.iter().copied().fold(0.0, f64::max);
     // Percentages end above these.
     let is_share = values.iter().all(|value| *value >= 0.0) && (most <= 1.0 || (10.0..=100.0).contains(&most));
-    let (metric, how) = match rises {
+    let (metric, how) = match rise(&values) > 0.0 {
         true if is_share => ("accuracy", "rise like those of a score"),
         true => ("loss", "rise and are no shares"),
         false => ("loss", "fall"),
