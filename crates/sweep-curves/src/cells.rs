@@ -104,15 +104,29 @@ fn header_of(line: &str) -> Option<Columns> {
             && (separator != Separator::Ampersand || cells.len() > 2 || line.trim_end().ends_with('\\'))
             && (metrics > 0 && known > 1 || has_scores)
             && (begins
+                || separator == Separator::Comma && is_row_of_names(&cells)
                 || ![Separator::Space, Separator::Comma].contains(&separator)
                     && (known > cells.len() / 2 || metrics > 1 && 2 * known >= cells.len()))
             && cells.iter().all(|cell| number(cell, false).is_none() && (!has_decimal(cell) || score(cell).is_some()));
         // Each row is another training.
         let counts = meanings.iter().any(|target| matches!(target, Some(Target::Epoch | Target::Step)));
         let is_comparison = !counts && cells.iter().any(|cell| is_setting(cell));
-        (is_header && !is_comparison)
-            .then(|| Columns { names: cells.into_iter().map(str::to_owned).collect(), separator })
+        (is_header && !is_comparison).then(|| {
+            let mut names: Vec<String> = cells.into_iter().map(str::to_owned).collect();
+            // pandas writes the number of the row, which is the epoch of a history.
+            if separator == Separator::Comma && names[0].is_empty() {
+                names[0] = "epoch".to_owned();
+            }
+            Columns { names, separator }
+        })
     })
+}
+
+/// Whether all cells are single words that mean something, except that the first one may be empty: `,loss,acc,val_loss`.
+fn is_row_of_names(cells: &[&str]) -> bool {
+    let is_known = |cell: &&str| !cell.contains(' ') && meaning(cell).is_some();
+    let rest = if cells[0].is_empty() { &cells[1..] } else { cells };
+    rest.len() > 1 && rest.iter().all(is_known)
 }
 
 /// Whether a column has what differs between trainings, and not between the epochs of one.

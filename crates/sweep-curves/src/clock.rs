@@ -87,6 +87,7 @@ impl Clock {
         let validation = rarest(&all[4..]);
         let whole = distinct(epochs.iter().map(|epoch| epoch.ceil())).len();
         let fractional = epochs.iter().any(|epoch| epoch.fract() != 0.0);
+        let from_zero = !fractional && epochs.contains(&0.0);
         // Evaluations by step: several in an epoch are points of the curve.
         let is_more = |count: usize| 2 * count > 3 * whole || fractional && count > whole;
         let divided = match validation {
@@ -107,10 +108,8 @@ impl Clock {
             if is_more(ends.len()) {
                 let of = if validation.is_some() { "validation was measured" } else { "training was recorded" };
                 let last = epochs.last().copied().unwrap_or_default();
-                note(
-                    notes,
-                    format!("{of} {} times in {last} epochs; each measurement counts as an epoch here", ends.len()),
-                );
+                let epochs = if from_zero { format!("epochs 0 to {last}") } else { format!("{last} epochs") };
+                note(notes, format!("{of} {} times in {epochs}; each measurement counts as an epoch here", ends.len()));
                 return Clock::Points { ends, by };
             }
             note(
@@ -119,7 +118,6 @@ impl Clock {
                 values are used",
             );
         }
-        let from_zero = !fractional && epochs.contains(&0.0);
         if from_zero {
             note(notes, "the file counts epochs from 0; here they are counted from 1");
         }

@@ -176,6 +176,8 @@ pub struct Printed {
     /// Whether rounds take the place of epochs, or steps that of the only epoch.
     by_rounds: bool,
     by_steps: bool,
+    /// Whether progress bars name the steps.
+    by_bars: bool,
     /// What the lines say one by one, if this is wanted.
     records: Option<Records>,
 }
@@ -446,6 +448,10 @@ impl Printed {
     fn own_row(&mut self, line: &Line, rows: &mut Vec<Row>) {
         let place = Place { epoch: line.epoch, step: line.step.or(self.step) };
         let values = line.pairs.iter().map(|pair| (pair.name.clone(), pair.value)).collect();
+        // A bar is drawn several times at a step, first with the values of the step before.
+        if self.by_bars && rows.last().is_some_and(|row| row.place == place) {
+            rows.pop();
+        }
         rows.push(Row { curve: self.curve(), place, values });
     }
 

@@ -350,3 +350,47 @@ fn means_of_a_whole_training_run_are_not_those_of_its_last_epoch() {
     let expected = "0.91 0.1 0.81 0.15, 0.92 0.2 0.82 0.25, 0.93 0.3 0.83 0.35";
     assert_reads(&(log + "\nMean Validation Accuracy: 0.8251\nMean Validation Loss: 0.61\n"), expected);
 }
+
+#[test]
+fn a_history_as_csv_within_a_log_is_read() {
+    let row = |n: u32, train, val| format!("{},{train},0.5,{val},0.6\n", n - 1);
+    let summary = "Model: \"net\"\nconv1d (Conv1D)  (None, 296, 40)  8040\nTotal params: 237,205\n\n\n";
+    let log = format!("{summary},loss,acc,val_loss,val_acc\n{}\n\nResults:\n M.avg  -  62.6%  49.9%\n", epochs(row));
+    assert_reads(&log, "0.9 0.5 0.8 0.6, 0.7 0.5 0.75 0.6, 0.6 0.5 0.7 0.6");
+    let plain = |_, train, val| format!("{train},{val}\n");
+    assert_reads(&format!("device: cuda\nseed = 1\nloss,val_loss\n{}", epochs(plain)), BOTH);
+}
+
+#[test]
+fn progress_bars_of_an_unfinished_first_epoch_are_steps() {
+    let bar = |n: u32, loss: f64, step: f64| {
+        format!("\rEpoch 0:  {n}%|█  | {n}/100 [00:0{n}<01:30,  1.3s/it, loss={loss}, v_num=2, train_loss_step={step}]")
+    };
+    let bars: String =
+        (1..=5).map(|n| bar(n, 2.0 / f64::from(n), 1.0) + &bar(n, 2.0 / f64::from(n + 1), 0.5)).collect();
+    assert_says(&bars, "1 - - -, 0.6667 - - -, 0.5 - - -, 0.4 - - -, 0.3333 - - -", "its steps are the points");
+}
+
+#[test]
+fn a_fraction_that_counts_with_the_epochs_is_the_epoch() {
+    let epoch = |n: u32| {
+        format!(
+            "Train: [{n}/4]\tlr 0.1\tloss 0.5 (1.{n})\tAcc@1 40.0 (50.0)\nEPOCH {n} training takes 0:00:18\n * Train Acc 50.0 Train Loss 1.{n}\n * Val Acc \
+             60.0 Val Loss 2.{n}\n"
+        )
+    };
+    let log: String = (0..4).map(epoch).collect();
+    assert_reads(&log, "1 0.5 2 0.6, 1.1 0.5 2.1 0.6, 1.2 0.5 2.2 0.6, 1.3 0.5 2.3 0.6");
+}
+
+#[test]
+fn a_bar_that_begins_below_a_complete_one_is_of_the_next_epoch() {
+    let bar = |n: u32, loss: f64| format!("{}%|##| {n}/100 [00:39<00:00,  2.18s/it, total_loss={loss}]\n", n);
+    let epoch = |_, train: f64, val: f64| {
+        bar(100, train) + &bar(2, 0.1) + &format!("Mean Average Precision = {}%\n", 100.0 * val)
+    };
+    let log = "Epoch 1/20\n".to_owned() + &epochs(epoch) + &bar(100, 0.5) + "Mean Average Precision = 10%\n";
+    let (found, notes) = read_file("file", &log);
+    assert_eq!(found, "0.9 - - 0.8, 0.7 - - 0.75, 0.6 - - 0.7, 0.5 - - 0.1", "{notes}");
+    assert!(!notes.contains("the log has one epoch"), "{notes}");
+}

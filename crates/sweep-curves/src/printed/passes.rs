@@ -143,6 +143,8 @@ pub(super) struct Forms {
     batches: HashSet<u64>,
     /// They report on single examples of an epoch that has a line of its own.
     details: HashSet<u64>,
+    /// Their batches are epochs.
+    counted: HashSet<u64>,
     /// If they name an epoch again, the training began again.
     restarts: HashSet<u64>,
 }
@@ -151,9 +153,9 @@ impl Printed {
     /// Takes steps for places, if there is one epoch.
     pub(super) fn without_epoch(&self, line: &mut Line) {
         let step = line.step.or(line.batch);
-        if self.by_steps && (step.is_some() || line.alone) && !line.bar {
+        if self.by_steps && (step.is_some() || line.alone) && (!line.bar || self.by_bars) {
             (line.epoch, line.step, line.progress, line.partial) = (None, step, false, false);
-            (line.alone, line.heading) = (false, None);
+            (line.alone, line.heading, line.bar) = (false, None, false);
         }
     }
 
@@ -166,6 +168,9 @@ impl Printed {
         if line.epoch.is_none() && self.forms.details.contains(&form) {
             self.note("lines about parts of an epoch were left out where a line has the numbers of the whole epoch");
             return true;
+        }
+        if self.forms.counted.contains(&form) {
+            (line.epoch, line.batch, line.progress) = (line.batch, None, false);
         }
         line.progress |= line.epoch.is_none() && self.forms.batches.contains(&form);
         if line.epoch.is_some() && line.epoch == self.epoch && self.forms.restarts.contains(&form) {
@@ -236,11 +241,19 @@ impl Printed {
             return Some(Printed { labels: Labels::below(heading), ..Printed::for_metric(&self.metric) });
         }
         if records.has_one_epoch() && !self.by_steps {
-            let mut printed = Printed { by_steps: true, ..Printed::for_metric(&self.metric) };
-            printed.note("the log has one epoch, so its steps are the points of the curve");
+            let by_bars = records.has_bars_alone();
+            let mut printed = Printed { by_steps: true, by_bars, ..Printed::for_metric(&self.metric) };
+            if !records.begins_again {
+                printed.note("the log has one epoch, so its steps are the points of the curve");
+            }
             return Some(printed);
         }
-        let forms = Forms { batches: records.batches(), details: records.details(), restarts: records.restarts() };
+        let forms = Forms {
+            batches: records.batches(),
+            details: records.details(),
+            counted: records.counted(),
+            restarts: records.restarts(),
+        };
         (records.evaluates_within || forms != Forms::default()).then(|| Printed {
             by_batch: records.evaluates_within,
             forms,

@@ -49,6 +49,9 @@ pub struct Form {
     again: usize,
     /// The numbers of the last line.
     last: Vec<f64>,
+    /// How many of them count batches one by one beside epochs with the same numbers, `Train: [3/50]`, and the last batch.
+    counted: usize,
+    batch: Option<f64>,
     /// Their metrics by name, with all values.
     pub values: Vec<(String, Vec<f64>)>,
 }
@@ -74,6 +77,9 @@ pub struct Records {
     evaluation: ([f64; 2], Vec<(String, f64)>),
     /// The epoch and the batch of the last line about training.
     trained: Option<[f64; 2]>,
+    /// The last step of a progress bar with metrics, and whether one was less than the one before.
+    drawn: Option<f64>,
+    pub begins_again: bool,
 }
 
 impl Records {
@@ -94,6 +100,10 @@ impl Records {
         {
             self.epochs.insert(epoch.ceil().to_bits());
         }
+        if line.bar && measures && line.batch.is_some() {
+            self.begins_again |= line.batch < self.drawn;
+            self.drawn = line.batch;
+        }
         let key = form(&text.tokens);
         if !measures {
             if line.pairs.is_empty() && may_measure(&text.tokens) && self.unread.len() < MOST_FORMS {
@@ -113,6 +123,11 @@ impl Records {
         let form = &mut self.forms[at];
         form.lines += 1;
         form.is_bar = text.raw.contains("%|") && (form.is_bar || form.lines == 1);
+        let is_next = form.batch.is_none() || line.batch == form.batch.map(|batch| batch + 1.0);
+        let is_beside = form.batch.is_none() || self.epoch == line.batch || self.epoch == form.batch;
+        form.counted +=
+            usize::from(is_next && is_beside && line.batch.is_some() && line.epoch.is_none() && !redrawn && !line.bar);
+        form.batch = line.batch;
         let now: Vec<f64> = measured.iter().map(|pair| pair.value).collect();
         form.again += usize::from(form.lines > 1 && form.turn == self.turn && form.last != now);
         form.last = now;
@@ -152,11 +167,14 @@ impl Records {
     /// Whether the text has a single epoch, without validation, and many steps within it.
     pub fn has_one_epoch(&self) -> bool {
         let of_validation = |name: &str| names_part(name).is_some_and(is_validation) && is_metric(name);
-        let is_of_steps =
-            |form: &Form| form.is_progress && form.lines >= MANY && form.values.iter().any(|(name, _)| is_metric(name));
         self.epochs.len() == 1
             && self.forms.iter().any(is_of_steps)
             && !self.forms.iter().flat_map(|form| &form.values).any(|(name, _)| of_validation(name))
+    }
+
+    /// Whether progress bars alone have the steps of the only epoch, and never begin again.
+    pub fn has_bars_alone(&self) -> bool {
+        !self.begins_again && self.forms.iter().filter(|form| is_of_steps(form)).all(|form| form.is_bar)
     }
 
     /// Forms of lines that stand several times in each of several epochs and give the training loss: those of batches.
@@ -170,6 +188,12 @@ impl Records {
                 && form.values.iter().any(|(name, _)| of_training(name))
         };
         self.known.iter().filter(|(_, at)| is_batch(&self.forms[**at])).map(|(key, _)| *key).collect()
+    }
+
+    /// Forms of lines whose batches are epochs: each is the next one, beside lines that name the epoch by the same number.
+    pub fn counted(&self) -> HashSet<u64> {
+        let is_counted = |form: &Form| form.lines >= MANY && form.counted == form.lines;
+        self.known.iter().filter(|(_, at)| is_counted(&self.forms[**at])).map(|(key, _)| *key).collect()
     }
 
     /// Forms of lines that name their epoch, which nearly always comes once: if it comes again, the training began again.
@@ -224,6 +248,10 @@ impl Records {
     }
 }
 
+fn is_of_steps(form: &Form) -> bool {
+    form.is_progress && form.lines >= MANY && form.values.iter().any(|(name, _)| is_metric(name))
+}
+
 /// The beginning of a line.
 fn quoted(line: &str) -> String {
     line.trim().chars().take(QUOTED).collect()
@@ -261,6 +289,8 @@ pub fn form(tokens: &[Token]) -> u64 {
             Token::Fraction(..) => 1_u8.hash(&mut hasher),
             // Blanks depend on the width of the numbers.
             Token::Mark('\t') => {}
+            // So do bars.
+            Token::Mark('▀'..='▟') => {}
             Token::Mark(mark) => mark.hash(&mut hasher),
         }
     }

@@ -23,6 +23,8 @@ impl Printed {
     pub(super) fn take(&mut self, line: &Line, text: &str, redrawn: bool) {
         let bar = line.bar || line.total.is_some();
         let is_done = line.bar && line.batch.is_some() && line.batch == line.of;
+        // A bar that begins again below a complete one is that of the next epoch.
+        let is_next = line.bar && self.had_bar && line.batch < line.of;
         self.had_bar |= (line.total.is_some() || is_done) && !line.partial && !redrawn && !text.contains("ETA");
         let drawn_again = redrawn || line.partial || bar && text.contains('%') && !text.contains("100%");
         if !line.pairs.is_empty() {
@@ -75,7 +77,7 @@ impl Printed {
                 continue;
             };
             // A progress bar that is drawn below the line of the whole epoch belongs to the next one.
-            if known.final_value && (batch && !of_validation || bar || redrawn) {
+            if is_next || known.final_value && (batch && !of_validation || bar || redrawn) {
                 continue;
             }
             if batch && !of_validation {
