@@ -7,6 +7,7 @@
 
 #[cfg(test)]
 mod apart;
+mod bare;
 mod cells;
 mod clock;
 mod doubts;
@@ -152,10 +153,13 @@ pub fn read(sources: &[Source], format: Option<Format>, choices: &[Choice]) -> R
     let mut events = Vec::new();
     for source in sources {
         let within = |problem: Problem| problem.within(&source.name);
-        let bytes = plain(&source.bytes).map_err(within)?;
-        let format = match format {
-            Some(format) => format,
-            None => detected(source, &bytes, choices)?,
+        let bytes = without_zeros(plain(&source.bytes).map_err(within)?, &mut gather);
+        let (format, bytes) = match format.or_else(|| Format::of(&bytes)) {
+            None if let Some((table, said)) = bare::as_table(&source.name, &bytes).map_err(within)? => {
+                said.into_iter().for_each(|said| gather.note(said));
+                (Format::Table, Cow::Owned(table.into_bytes()))
+            }
+            found => (format.map_or_else(|| detected(source, &bytes, found, choices), Ok)?, bytes),
         };
         found.get_or_insert(format);
         if let Some(end) = special::end_of_source(&source.name).filter(|_| format == Format::Log) {
@@ -176,9 +180,9 @@ pub fn read(sources: &[Source], format: Option<Format>, choices: &[Choice]) -> R
 }
 
 /// The format of a file whose format the user did not name. Sources of programs have none.
-fn detected(source: &Source, bytes: &[u8], choices: &[Choice]) -> Result<Format, Problem> {
+fn detected(source: &Source, bytes: &[u8], found: Option<Format>, choices: &[Choice]) -> Result<Format, Problem> {
     let chosen = (!choices.is_empty()).then_some(Format::Log);
-    let found = Format::of(bytes).or(chosen).ok_or_else(|| Problem::unrecognized(&source.name, bytes))?;
+    let found = found.or(chosen).ok_or_else(|| Problem::unrecognized(&source.name, bytes))?;
     match found {
         Format::Log | Format::Table => Problem::of_binary(&source.name, bytes)
             .or_else(|| special::of_program(&source.name, &String::from_utf8_lossy(bytes))),
@@ -230,6 +234,23 @@ fn plain(bytes: &[u8]) -> Result<Cow<'_, [u8]>, Problem> {
     match read {
         Err(error) if plain.is_empty() => Err(Problem::new(format!("it cannot be unpacked: {error}"))),
         _ => Ok(Cow::Owned(plain)),
+    }
+}
+
+/// A text without the runs of NUL bytes that a program leaves if it goes on with a file that was emptied meanwhile.
+fn without_zeros<'a>(bytes: Cow<'a, [u8]>, gather: &mut Gather) -> Cow<'a, [u8]> {
+    const RUN: [u8; 8] = [0; 8];
+    if !bytes.windows(RUN.len()).any(|run| run == RUN) {
+        return bytes;
+    }
+    let rest: Vec<u8> = bytes.iter().copied().filter(|byte| *byte != 0).collect();
+    let is_binary = |letter: char| letter.is_control() && !"\n\r\t\u{8}\u{c}\u{1b}".contains(letter);
+    match std::str::from_utf8(&rest) {
+        Ok(text) if !text.trim().is_empty() && !text.contains(is_binary) => {
+            gather.note(format!("{} NUL bytes were left out", bytes.len() - rest.len()));
+            Cow::Owned(rest)
+        }
+        _ => bytes,
     }
 }
 

@@ -15,7 +15,7 @@ pub use conversion::stands_for;
 pub use refused::{
     is_trial, lists_trials, nothing_known, results, single_value, trials, unjudgeable, unjudgeable_text,
 };
-pub use sets::rise;
+pub use sets::{GUESSED, quantity_of, rise};
 pub use source::{end_of_source, of_program};
 use sweep_core::trial::METRICS;
 
@@ -38,6 +38,8 @@ const SCORES: [&[&str]; 9] = [
 const OF_EITHER: std::ops::RangeInclusive<usize> = 1..=5;
 /// Number of values from which on an accuracy of an output is a curve beside longer ones.
 const FEW: usize = 4;
+/// An accuracy without a set that has this many times fewer values than the loss is no training accuracy.
+pub const RARE: usize = 4;
 /// spaCy's score, the weighted mean of the others.
 const SPACY: &str = "SCORE";
 
@@ -60,9 +62,16 @@ pub fn rewrite<'a>(values: &'a Values, choices: &[Choice], notes: &mut Vec<Strin
     values
 }
 
+/// Whether a metric was measured. Beside series, a single value is a result.
 fn has(values: &Values, metric: &str) -> bool {
     let at = METRICS.iter().position(|known| *known == metric);
-    values.keys().any(|name| matches!(meaning(name), Some((Target::Metric(found), _)) if Some(found) == at))
+    let is_it = |name: &str| matches!(meaning(name), Some((Target::Metric(found), _)) if Some(found) == at);
+    values.iter().any(|(name, points)| points.len() >= least(values) && is_it(name))
+}
+
+/// The number of values from which on a name is no single result.
+fn least(values: &Values) -> usize {
+    values.values().map(Vec::len).max().unwrap_or_default().min(2)
 }
 
 fn numbered_sets(values: &mut Cow<Values>, notes: &mut Vec<String>) {
@@ -219,7 +228,7 @@ fn rank(name: &str) -> Option<usize> {
         return None;
     }
     let words = names::words(name);
-    let is_other = |word: &String| word == "loss" || word == "best" || word == "max";
+    let is_other = |word: &String| ["loss", "best", "max", "thr", "threshold"].contains(&word.as_str());
     if names_part(name).is_some_and(|part| !names::is_validation(part)) || words.iter().any(is_other) {
         return None;
     }
@@ -276,15 +285,26 @@ fn accuracy_of_output(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool,
     let is_series = |points: &Points| points.len() > 1 && (points.len() >= FEW || 2 * points.len() >= longest);
     let special: Vec<&String> =
         values.iter().filter(|(name, points)| is_series(points) && is_special(name)).map(|(name, _)| name).collect();
+    // The accuracy of training comes with its loss.
+    let losses = values.iter().filter(|(name, _)| matches!(meaning(name), Some((Target::Metric(0), _))));
+    let losses = losses.map(|(_, points)| points.len()).max();
+    let measured = ["val_loss", "val_accuracy", "train_accuracy"].iter().any(|metric| has(values, metric));
+    let is_apart = |name: &str| {
+        let points = values[name].len();
+        names_part(name).is_none() && !measured && losses.is_some_and(|losses| points >= FEW && RARE * points <= losses)
+    };
     let of_outputs: Vec<&String> = special.iter().copied().filter(|name| of_validation(name)).collect();
     let val = match of_outputs[..] {
-        [] => return,
+        [] => match special.iter().copied().find(|name| is_apart(name)) {
+            Some(val) => val,
+            None => return,
+        },
         [val] => val,
         // The loss tells of all outputs, and one of several accuracies does not.
         _ if has(values, "val_loss") => return,
         [first, ..] => of_outputs.iter().find(|name| says_all(name)).copied().unwrap_or(first),
     };
-    let train = special.iter().copied().find(|name| !of_validation(name) && bare(name) == bare(val));
+    let train = special.iter().copied().find(|name| *name != val && !of_validation(name) && bare(name) == bare(val));
     let found = [("val_accuracy", Some(val)), ("train_accuracy", train)];
     let found = found.map(|(metric, name)| Some((metric, (*name?).clone())).filter(|_| !has(values, metric)));
     let [Some((_, val)), train] = found else { return };
@@ -336,7 +356,8 @@ fn use_score(values: &mut Cow<Values>, name: &str, notes: &mut Vec<String>) {
 
 fn show(part: &str, name: &str, values: &mut Cow<Values>, notes: &mut Vec<String>) {
     let set = if part == "val" { "validation" } else { "training" };
-    note(notes, format!("{name} is shown as the accuracy of the {set} set"));
+    let shown = name.trim_end_matches(GUESSED);
+    note(notes, format!("{shown} is shown as the accuracy of the {set} set"));
     let points = values.to_mut().remove(name).unwrap_or_default();
     values.to_mut().insert(format!("{part}_accuracy"), points);
 }

@@ -14,6 +14,7 @@ use super::names::{Choice, Target, is_part, meaning, quantity, words};
 use super::rows::{Place, Row};
 use super::special::is_measure;
 use super::{Problem, doubts, yolo};
+pub use file::stem;
 
 /// Maximum number of columns.
 const MOST_COLUMNS: usize = 10_000;

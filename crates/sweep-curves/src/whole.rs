@@ -352,6 +352,39 @@ fn means_of_a_whole_training_run_are_not_those_of_its_last_epoch() {
 }
 
 #[test]
+fn both_sets_without_a_quantity_are_what_training_tells() {
+    let loss =
+        |n, train, val| format!("Epoch {n}/9 | train: {} ({n}.5 bpd) | val: {}\n", train * 1e3 + 0.5, val * 1e3 + 0.5);
+    assert_says(&epochs(loss), "900.5 - 800.5 -, 700.5 - 750.5 -, 600.5 - 700.5 -", "were read as the loss, because");
+    let small = |n, train, val| format!("Epoch {n} train: {train} val: {val}\n");
+    assert_says(&epochs(small), BOTH, "were read as the loss, because");
+    let crosses = |n, train, val| format!("Epoch {n} train: {} val: {}\n", train + 0.25, val + 0.25);
+    assert_reads(&epochs(crosses), "1.15 - 1.05 -, 0.95 - 1 -, 0.85 - 0.95 -");
+    let share = |n, train, val| format!("Epoch {n} train: {} val: {}\n", 1.0 - train, 1.0 - val);
+    assert_says(&epochs(share), "- 0.1 - 0.2, - 0.3 - 0.25, - 0.4 - 0.3", "were read as the accuracy");
+    assert_says(
+        r#"{"train": [8.5, 7.5, 6.5], "val": [8.25, 7.25, 7.75]}"#,
+        "8.5 - 8.25 -, 7.5 - 7.25 -, 6.5 - 7.75 -",
+        "train and val",
+    );
+    assert_reads("ep,train,valid\n1,0.9,0.8\n2,0.7,0.75\n3,0.6,0.7\n", BOTH);
+    // Scores by a setting, and sizes of the sets.
+    refusal("alpha,train,test\n1.0,0.9,0.8\n0.5,0.95,0.85\n0.25,0.97,0.86\n");
+    refusal("Epoch 1: train: 680, val: 45\nEpoch 2: train: 680, val: 45\nEpoch 3: train: 680, val: 45\n");
+}
+
+#[test]
+fn a_percentage_of_a_set_under_an_unknown_name_is_an_accuracy() {
+    let q3 = |n, train: f64, val: f64| {
+        format!("epoch  {n}/3. Q3_train: {:.1}%, Q3_test: {:.1}%\n", 100.0 - 100.0 * train, 100.0 - 100.0 * val)
+    };
+    assert_says(&epochs(q3), "- 0.1 - 0.2, - 0.3 - 0.25, - 0.4 - 0.3", "Q3_test is shown as the accuracy");
+    let dropped = |n, train, _: f64| format!("Epoch {n} loss: {train} val drop rate: 50.5% val error: 20.5%\n");
+    let (found, _) = read_file("file", &epochs(dropped));
+    assert!(!found.contains("0.505"), "{found}");
+}
+
+#[test]
 fn a_history_as_csv_within_a_log_is_read() {
     let row = |n: u32, train, val| format!("{},{train},0.5,{val},0.6\n", n - 1);
     let summary = "Model: \"net\"\nconv1d (Conv1D)  (None, 296, 40)  8040\nTotal params: 237,205\n\n\n";
@@ -362,6 +395,20 @@ fn a_history_as_csv_within_a_log_is_read() {
 }
 
 #[test]
+fn a_closing_line_of_scores_is_no_reason_to_refuse_rounds() {
+    let round = |n, train, val| format!("[{n}00]\ttrain's auc: {train}\tvalid's auc: {val}\n");
+    let log = epochs(round) + "Metrics: {'accuracy': 0.83, 'precision': 0.68, 'auc': 0.86}\nDone.\n";
+    assert_says(&log, "- 0.9 - 0.8, - 0.7 - 0.75, - 0.6 - 0.7", "accuracy");
+}
+
+#[test]
+fn runs_of_nul_bytes_are_left_out() {
+    let log = epochs(|n, train, val| format!("Epoch {n}: train loss {train}, val loss {val}\n"));
+    assert_says(&("\0".repeat(2000) + &log), BOTH, "2000 NUL bytes were left out");
+    assert!(refusal(&("PK\u{3}\u{4}".to_owned() + &"\0".repeat(100) + &log)).contains("ZIP"));
+}
+
+#[test]
 fn progress_bars_of_an_unfinished_first_epoch_are_steps() {
     let bar = |n: u32, loss: f64, step: f64| {
         format!("\rEpoch 0:  {n}%|█  | {n}/100 [00:0{n}<01:30,  1.3s/it, loss={loss}, v_num=2, train_loss_step={step}]")
@@ -369,6 +416,21 @@ fn progress_bars_of_an_unfinished_first_epoch_are_steps() {
     let bars: String =
         (1..=5).map(|n| bar(n, 2.0 / f64::from(n), 1.0) + &bar(n, 2.0 / f64::from(n + 1), 0.5)).collect();
     assert_says(&bars, "1 - - -, 0.6667 - - -, 0.5 - - -, 0.4 - - -, 0.3333 - - -", "its steps are the points");
+}
+
+#[test]
+fn a_rare_accuracy_under_an_unknown_name_is_of_validation() {
+    let epoch = |n: u32| {
+        let own = if n % 5 == 0 {
+            format!("  Heun {}.49% Single {}.66% | heun:0.72s", 60 + n, 61 + n)
+        } else {
+            String::new()
+        };
+        format!("Epoch {n:4}/99 done | avg_loss {}.5  l:{}.5, f:  0.2  in 3.7s{own}\n", 400 - n, 395 - n)
+    };
+    let log: String = (1..=20).map(epoch).collect();
+    let (found, notes) = read_file("file", &log);
+    assert!(found.contains("395.5 - - 0.6549, ") && notes.contains("Heun is shown as the accuracy"), "{found} {notes}");
 }
 
 #[test]

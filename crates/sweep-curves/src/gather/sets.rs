@@ -6,10 +6,9 @@ use super::curve::{ERRORS, is_once};
 use super::{CURVE, Found, Points, Values, note};
 use crate::names::{Choice, Target, is_validation, meaning, names_part, quantity, words};
 use crate::rows::Place;
+use crate::special::RARE;
 use sweep_core::trial::METRICS;
 
-/// An accuracy without a set that has this many times fewer values than the loss is no training accuracy.
-const RARE: usize = 4;
 /// The factor by which the loss must fall for training accuracy to rise, and by how much an accuracy must have risen for its
 /// network to have learned anything.
 const FALLS: f64 = 4.0;

@@ -5,7 +5,7 @@ use super::{LOOSE, Pair, Parser, Target, is_epoch, is_mean};
 use crate::gather::of_set;
 use crate::names::{self, is_bare_part, is_part, is_small, meaning, names_both, names_part, quantity, same_name};
 use crate::scan::Token;
-use crate::special::{is_better_high, is_metric, score, stands_for};
+use crate::special::{GUESSED, is_better_high, is_measure, is_metric, score, stands_for};
 
 impl Parser<'_> {
     pub(super) fn fraction(&mut self, a: f64, b: f64) {
@@ -86,6 +86,12 @@ impl Parser<'_> {
         if percent && decimal && self.separated && !self.line.bar && self.line.epoch.is_some() && is_bare_part(&name) {
             let value = value / 100.0;
             self.line.pairs.push(Pair { name: format!("{name} accuracy?"), value, running });
+            return self.end_of_number();
+        }
+        // `Q3_train: 63.2%`.
+        if percent && decimal && self.separated && !self.line.bar && self.line.epoch.is_some() && is_share_of_set(&name)
+        {
+            self.line.pairs.push(Pair { name: name + GUESSED, value: value / 100.0, running });
             return self.end_of_number();
         }
         if percent && is_part(&name).is_some() && self.quantity.is_none() {
@@ -252,6 +258,16 @@ impl Parser<'_> {
             _ => false,
         }
     }
+}
+
+/// Whether a percentage under a name with a set may be an accuracy: it is none of the known shares, such as an error rate.
+fn is_share_of_set(name: &str) -> bool {
+    let is_rate = |word: &String| ["rate", "ratio", "share"].contains(&word.as_str());
+    names_part(name).is_some()
+        && is_part(name).is_none()
+        && !is_measure(name)
+        && !names::is_ignorable(name)
+        && !names::words(name).iter().any(is_rate)
 }
 
 /// Whether a whole number ends a range that another one begins: `0-20`.

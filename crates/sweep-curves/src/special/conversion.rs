@@ -2,7 +2,7 @@
 
 use std::borrow::Cow;
 
-use super::has;
+use super::{has, least};
 use crate::gather::{Points, Values, note};
 use crate::names::{self, Target, meaning, names_part};
 use sweep_core::trial::METRICS;
@@ -51,7 +51,7 @@ pub(super) fn conversions(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> b
     // Wrong words tell more than wrong letters, and the validation set more than a third one.
     found.sort_by_key(|(name, .., far)| (names::words(name).iter().any(|word| word == "cer"), *far));
     for (name, conversion, metric, _) in found {
-        if has(values, metric) {
+        if has(values, metric) || values[&name].len() < least(values) {
             continue;
         }
         let points = &values[&name];

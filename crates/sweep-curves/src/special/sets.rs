@@ -8,12 +8,12 @@ use crate::names::{self, Target, meaning};
 use crate::rows::Place;
 
 /// What the reader of lines adds to the name of a set whose numbers may be accuracies.
-const GUESSED: &str = " accuracy?";
+pub const GUESSED: &str = " accuracy?";
 
 /// A set beside a loss, `Loss: 0.5, Validation: 0.6`, or in the name of a column, `validation_average`, has the same
 /// quantity if its numbers fall like the loss. Two sets in a line have another quantity, the accuracy.
 pub(super) fn bare_sets(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
-    let set = |name: &str| name.trim_end_matches(GUESSED).to_owned();
+    both_sets(values, is_free, notes);
     let as_loss = |name: &str| meaning(&format!("{} loss", set(name)));
     let is_bare = |name: &&String| {
         (name.ends_with(GUESSED) || names::quantity(name).is_none())
@@ -36,6 +36,66 @@ pub(super) fn bare_sets(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> boo
     }
 }
 
+/// The name of a set without the mark of a guess.
+fn set(name: &str) -> String {
+    name.trim_end_matches(GUESSED).to_owned()
+}
+
+/// The quantity that numbers of a set are whose name has none, and how they tell.
+pub fn quantity_of(values: &[f64]) -> (&'static str, &'static str) {
+    let most = values.iter().copied().fold(0.0, f64::max);
+    // Percentages end above these.
+    let is_share = values.iter().all(|value| *value >= 0.0) && (most <= 1.0 || (10.0..=100.0).contains(&most));
+    match rise(values) > 0.0 {
+        true if is_share => ("accuracy", "rise like those of a score"),
+        true => ("loss", "rise and are no shares"),
+        false => ("loss", "fall"),
+    }
+}
+
+/// Both sets without a quantity, `train: 1.9 | val: 2.1`, where nothing else was measured. Training tells the quantity.
+fn both_sets(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
+    let (bare, others): (Vec<String>, Vec<String>) =
+        values.keys().cloned().partition(|name| names::is_bare_part(&set(name)) && is_free(name));
+    let of_training = |name: &&String| names::names_part(name).is_some_and(|part| !names::is_validation(part));
+    let train: Vec<&String> = bare.iter().filter(of_training).collect();
+    // Numbers with a percent sign were read as accuracies before.
+    let is_open = bare.iter().any(|name| !name.ends_with(GUESSED));
+    let is_measured = |name: &String| names::quantity(name).is_some() && values[name].len() > 1;
+    if train.is_empty() || train.len() == bare.len() || !is_open || others.iter().any(is_measured) {
+        return;
+    }
+    // Without epochs, a column by a name of its own tells rows apart: `alpha,train,test`.
+    let has_epochs = train.iter().flat_map(|name| &values[*name]).all(|(place, _)| place.epoch.is_some());
+    let is_axis = |name: &String| meaning(name).is_none() && !names::is_ignorable(name);
+    if !has_epochs && others.iter().any(is_axis) {
+        return;
+    }
+    let numbers = train.iter().flat_map(|name| &values[*name]).map(|(_, value)| *value);
+    let numbers: Vec<f64> = numbers.filter(|value| value.is_finite()).collect();
+    if numbers.len() < 2 || numbers.iter().all(|value| value.fract() == 0.0) {
+        return;
+    }
+    let (quantity, how) = quantity_of(&numbers);
+    for name in &bare {
+        let points = values.to_mut().remove(name).unwrap_or_default();
+        let known = values.to_mut().entry(format!("{} {quantity}", set(name))).or_default();
+        known.extend(points);
+        by_epoch(known);
+    }
+    let mut sets: Vec<String> = bare.iter().map(|name| set(name)).collect();
+    sets.dedup();
+    let sets = sets.join(" and ");
+    note(
+        notes,
+        format!("{sets} name no quantity, and were read as the {quantity}, because the numbers of training {how}"),
+    );
+}
+
+fn by_epoch(points: &mut Points) {
+    points.sort_by(|(one, _), (other, _)| one.epoch.partial_cmp(&other.epoch).unwrap_or(std::cmp::Ordering::Equal));
+}
+
 /// How far the mean of the last third of values is above that of the first third.
 pub fn rise(values: &[f64]) -> f64 {
     let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len().max(1) as f64;
@@ -56,5 +116,5 @@ fn above_one(guessed: &str, as_loss: &str, values: &mut Cow<Values>, notes: &mut
     let shares = values.to_mut().remove(guessed).unwrap_or_default();
     let points = values.to_mut().entry(loss).or_default();
     points.extend(shares);
-    points.sort_by(|(one, _), (other, _)| one.epoch.partial_cmp(&other.epoch).unwrap_or(std::cmp::Ordering::Equal));
+    by_epoch(points);
 }

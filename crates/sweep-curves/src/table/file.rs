@@ -3,12 +3,15 @@
 use super::Table;
 use crate::gather::Gather;
 use crate::names::{Target, is_part, meaning, names_part, quantity};
-use crate::special::{is_measure, rise};
+use crate::special::{is_measure, quantity_of};
 
 /// The name of a file without its folder and its end.
-fn stem(file: &str) -> &str {
+pub fn stem(file: &str) -> &str {
     let name = file.rsplit(['/', '\\']).next().unwrap_or(file).trim_end_matches(".gz");
-    let stem = [".csv", ".tsv", ".txt"].iter().find_map(|end| name.strip_suffix(end)).unwrap_or(name);
+    let stem = [".csv", ".tsv", ".txt", ".log", ".json", ".out", ".dat"]
+        .iter()
+        .find_map(|end| name.strip_suffix(end))
+        .unwrap_or(name);
     // `020-test_error` is numbered.
     stem.split_once(['-', '_']).filter(|(number, _)| number.parse::<u32>().is_ok()).map_or(stem, |(_, rest)| rest)
 }
@@ -28,14 +31,7 @@ pub(super) fn tag(file: &str, records: &[csv::ByteRecord]) -> Option<(String, St
     let part = names_part(stem).filter(|_| quantity(stem).is_none() && !is_measure(stem))?;
     let value = |row: &csv::ByteRecord| std::str::from_utf8(row.get(2)?).ok()?.parse::<f64>().ok();
     let values: Vec<f64> = records.iter().filter_map(value).filter(|value| value.is_finite()).collect();
-    let most = values.iter().copied().fold(0.0, f64::max);
-    // Percentages end above these.
-    let is_share = values.iter().all(|value| *value >= 0.0) && (most <= 1.0 || (10.0..=100.0).contains(&most));
-    let (metric, how) = match rise(&values) > 0.0 {
-        true if is_share => ("accuracy", "rise like those of a score"),
-        true => ("loss", "rise and are no shares"),
-        false => ("loss", "fall"),
-    };
+    let (metric, how) = quantity_of(&values);
     Some((format!("{part} {metric}"), format!("because the file's name has only the set, and the values {how}")))
 }
 
