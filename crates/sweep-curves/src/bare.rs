@@ -8,14 +8,12 @@ use regex::Regex;
 use super::names::{Target, is_ignorable, meaning, names_part, quantity};
 use super::special::{self, is_measure, is_metric, quantity_of, rise};
 use super::{Problem, prefix, table};
+use sweep_core::command_line::argument;
 
 /// Numbers from which on they may be a curve.
 const FEW: usize = 5;
 /// Lines that are read before a text is given up because most have no number, or have words.
 const EXAMINED: usize = 100;
-/// The share of its first third that the last third of numbers has at most, if only the file's name tells that they are a
-/// loss, and that by a set.
-const FALLS: f64 = 0.9;
 /// The number of characters of a line that is quoted.
 const QUOTED: usize = 60;
 static NUMBER: LazyLock<Regex> = LazyLock::new(|| {
@@ -152,27 +150,34 @@ fn lines(text: &str) -> Option<Numbers<'_>> {
     Some(Numbers { rows, of_training, counts: count.is_some(), left })
 }
 
+/// Whether a name says that numbers are something else than a loss, such as a rate or times.
+fn is_other(stem: &str) -> bool {
+    meaning(stem).is_some() || is_measure(stem) || is_ignorable(stem) || is_ignorable(stem.trim_end_matches('s'))
+}
+
+/// Whether numbers move further in one direction than from one to the next, as noise does not.
+fn is_steady(values: &[f64]) -> bool {
+    let steps: f64 = values.windows(2).map(|pair| (pair[1] - pair[0]).abs()).sum();
+    rise(values).abs() * (values.len() - 1) as f64 > steps
+}
+
 /// What numbers are by the name of their file: a metric, or a set, whose quantity their course tells.
 fn of_file(stem: &str, values: &[f64], of_training: bool) -> Option<(String, String)> {
     if is_metric(stem) || quantity(stem).is_some() {
         return Some((stem.to_owned(), "which is in the file's name".to_owned()));
     }
-    let is_other = || is_measure(stem) || is_ignorable(stem) || is_ignorable(stem.trim_end_matches('s'));
-    let part = names_part(stem).filter(|_| meaning(stem).is_none() && !is_other())?;
+    let part = names_part(stem).filter(|_| !is_other(stem))?;
     let (quantity, how) = quantity_of(values);
-    let third = values.len().div_ceil(3);
-    let first = values[..third].iter().sum::<f64>() / third as f64;
-    let falls_far = values.iter().all(|value| *value >= 0.0) && first + rise(values) < FALLS * first;
-    let is_certain = if quantity == "loss" { falls_far || of_training && rise(values) < 0.0 } else { true };
+    let is_certain = is_steady(values) || of_training && quantity == "loss" && rise(values) < 0.0;
     is_certain.then(|| {
         (format!("{part} {quantity}"), format!("which is a guess: the file's name has only the set, and they {how}"))
     })
 }
 
 /// The training loss, if nothing but the course tells: numbers of a training fall, and not in a few steps as learning rates do.
-fn by_course(values: &[f64], of_training: bool) -> Option<(String, String)> {
+fn by_course(stem: &str, values: &[f64], of_training: bool) -> Option<(String, String)> {
     let changes = values.windows(2).filter(|pair| pair[0] != pair[1]).count();
-    (of_training && rise(values) < 0.0 && 2 * changes > values.len())
+    (of_training && !is_other(stem) && rise(values) < 0.0 && 2 * changes > values.len())
         .then(|| ("train_loss".to_owned(), "which is a guess: they fall like a loss".to_owned()))
 }
 
@@ -198,7 +203,7 @@ pub fn as_table(file: &str, bytes: &[u8]) -> Result<Option<(String, Vec<String>)
     }
     let named = name.map(|name| (name, "which stands above them".to_owned()));
     let found = named.or_else(|| of_file(stem, &values, numbers.of_training));
-    let found = found.or_else(|| by_course(&values, numbers.of_training));
+    let found = found.or_else(|| by_course(stem, &values, numbers.of_training));
     let Some((name, why)) = found else {
         return if numbers.counts && !numbers.of_training { Ok(None) } else { Err(nameless(file, &numbers)) };
     };
@@ -225,12 +230,13 @@ fn table_of(rows: &[[Option<f64>; 3]], name: &str) -> String {
 
 fn nameless(file: &str, numbers: &Numbers) -> Problem {
     let what = match numbers.of_training {
-        true => "its numbers have no name, and they do not fall like a loss",
+        true => "its numbers have no names, and nothing tells what they are",
         false => "it has only numbers, without names",
     };
     Problem::new(format!("{what} ({} numbers)", numbers.rows.len())).hint(format!(
-        "if they are a metric, write its name above them and read the new file, for example `(echo train_loss; cat {file}) \
-         > named.txt`"
+        "if they are a metric, write its name above them and read the new file, for example `(echo train_loss; cat {}) > \
+         named.txt`",
+        argument(file)
     ))
 }
 
@@ -271,9 +277,9 @@ mod tests {
         let headed = each(|at, loss| format!("{}{loss}, {}00\n", headed(at), at % 3));
         assert_reads("out", &headed, "2.0833 - - -, 1.0833 - - -", guess);
         let rises = each(|at, loss| format!("epoch {at}: {}\n", 3.0 - loss));
-        assert!(refusal(&rises).contains("do not fall like a loss"), "{}", refusal(&rises));
+        assert!(refusal(&rises).contains("nothing tells what they are"), "{}", refusal(&rises));
         let rates: String = (0..8).map(|at| format!("epoch {at}: {}\n", if at < 4 { 0.1 } else { 0.01 })).collect();
-        assert!(refusal(&rates).contains("have no name"), "{}", refusal(&rates));
+        assert!(refusal(&rates).contains("nothing tells what they are"), "{}", refusal(&rates));
     }
 
     #[test]
@@ -305,6 +311,13 @@ mod tests {
         assert!(hint.contains("(echo train_loss; cat out.txt) > named.txt"), "{hint}");
         assert_reads("named.txt", &format!("train_loss\n{bare}"), SHOWN, "which stands above them");
         assert_reads("named.txt", &format!("train_loss\n{LOSSES:?}"), SHOWN, "which stands above them");
+        let noise =
+            [0.13, 0.85, 0.76, 0.25, 0.49, 0.45, 0.65, 0.79, 0.39, 0.93, 0.82, 0.73].map(|it| format!("{it}\n"));
+        let source = Source { name: "train_data.txt".into(), prefix: None, bytes: noise.concat().into() };
+        assert!(read(&[source], None, &[]).is_err());
+        let times = each(|at, loss| format!("epoch {at}: {loss}\n"));
+        let source = Source { name: "epoch_time.txt".into(), prefix: None, bytes: times.into() };
+        assert!(read(&[source], None, &[]).is_err());
         // Data: a feature and a label, a matrix, and whole numbers.
         for text in
             ["0.5 1\n0.2 0\n0.1 1\n0.1 1\n0.05 0\n0.04 1\n", "[[0.5, 0.1]\n [0.2, 0.3]]\n", "5\n4\n3\n2\n1\n0\n"]

@@ -3,7 +3,7 @@
 use super::names::{Target, meaning, quantity};
 use super::rows::Place;
 use super::scan::{Token, scan};
-use super::special::score;
+use super::special::{are_both_sets, score};
 use super::table;
 
 /// The columns of a table.
@@ -97,7 +97,8 @@ fn header_of(line: &str) -> Option<Columns> {
         let known = meanings.iter().flatten().count();
         let begins = matches!(meanings.first(), Some(Some(Target::Epoch | Target::Step)));
         // A sentence may have the words, too: `train loss and accuracy`.
-        let has_scores = begins && cells.iter().any(|cell| score(cell).is_some());
+        let has_scores =
+            begins && (cells.iter().any(|cell| score(cell).is_some()) || are_both_sets(cells.iter().copied()));
         let is_header = cells.len() > 1
             // `--- train loss & acc ---` is a heading; LaTeX ends a row with backslashes.
             && !line.contains("---")

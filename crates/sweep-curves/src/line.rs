@@ -11,7 +11,7 @@ mod whole;
 
 use super::names::{is_bare_part, is_part, meaning, names_part, quantity};
 use super::scan::{Token, scan};
-use super::special::score;
+use super::special::{are_both_sets, score};
 use super::{Target, names};
 pub(crate) use known::of_set;
 use leading::epoch_within;
@@ -129,9 +129,10 @@ pub fn parse(text: &Text, part: Option<&'static str>, metric: &str) -> Line {
     let loose = std::mem::take(&mut parser.loose);
     let bare_sets = parser.bare_sets;
     let mut line = Line { bare_sets, part: parser.part, ..parser.line };
-    if (text.contains('|') || text.contains(" - "))
-        && line.pairs.iter().any(|pair| matches!(meaning(&pair.name), Some((Target::Metric(_), _))))
-    {
+    let has_metric = line.pairs.iter().any(|pair| matches!(meaning(&pair.name), Some((Target::Metric(_), _))));
+    // `ep 3 tr 0.9 va 0.8`.
+    let are_sets = !has_metric && line.epoch.is_some() && are_both_sets(loose.iter().map(|pair| pair.name.as_str()));
+    if has_metric && (text.contains('|') || text.contains(" - ")) || are_sets {
         line.pairs.extend(loose);
     } else {
         line.loose = loose;

@@ -27,7 +27,7 @@ use super::line::{Line, Text, of_set, parse};
 use super::literals::Literals;
 use super::names::{Target, is_validation, meaning, names_part, same_name};
 use super::rows::{Place, Row};
-use super::special::is_metric;
+use super::special::{are_both_sets, is_metric};
 use super::yolo::Yolo;
 use super::{names, prefix};
 pub use passes::read;
@@ -311,7 +311,9 @@ impl Printed {
             return;
         }
         // A loss by a name of its own may be the only one.
-        let measures = line.pairs.iter().any(|pair| is_metric(&pair.name) || pair.name.to_lowercase().contains("loss"));
+        let names = || line.pairs.iter().map(|pair| pair.name.as_str());
+        let measures = names().any(|name| is_metric(name) || name.to_lowercase().contains("loss"))
+            || line.epoch.is_none() && line.step.is_some() && are_both_sets(names());
         self.says_of_tool(&line, raw, measures);
         self.section_is_used |= measures;
         if let Some(last) = line.pairs.iter().rfind(|pair| is_metric(&pair.name)) {

@@ -1,7 +1,7 @@
 //! A row: numbers by name, with the place in the training run that they belong to. All readers give rows.
 
-use super::names::{Target, is_bare_part, is_validation, meaning, names_part, same_name};
-use super::special::{GUESSED, is_metric, is_total};
+use super::names::{Target, meaning, names_part, same_name};
+use super::special::{GUESSED, are_both_sets, is_metric, is_total};
 
 /// The position of a value in its training run, as far as the file records it.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]
@@ -31,16 +31,10 @@ impl Row {
         // `Q3_test: 62.5%`.
         let is_guessed = |name: &str| name.ends_with(GUESSED) && names_part(name).is_some();
         let has = |name: &str| is_metric(name) || may_be_loss(name) || is_guessed(name);
-        self.values.iter().any(|(name, _)| has(name)) || self.place.epoch.is_some() && self.has_both_sets()
-    }
-
-    /// Whether it has numbers of both sets without a quantity, none of which is a count: `train: 1.9 | val: 2.1`.
-    fn has_both_sets(&self) -> bool {
-        let has = |validation: bool| {
-            let is_of = |name: &str| names_part(name).map(is_validation) == Some(validation) && is_bare_part(name);
-            self.values.iter().any(|(name, value)| value.fract() != 0.0 && is_of(name))
-        };
-        has(true) && has(false)
+        // Whole numbers are the sizes of the sets.
+        let measured = self.values.iter().filter(|(_, value)| value.fract() != 0.0).map(|(name, _)| name.as_str());
+        let is_placed = self.place.epoch.is_some() || self.place.step.is_some_and(|step| step.fract() == 0.0);
+        self.values.iter().any(|(name, _)| has(name)) || is_placed && are_both_sets(measured)
     }
 
     /// Whether it is what Hugging Face's trainer says at the end, whose `train_loss` is the mean of all steps.

@@ -15,7 +15,7 @@ pub use conversion::stands_for;
 pub use refused::{
     is_trial, lists_trials, nothing_known, results, single_value, trials, unjudgeable, unjudgeable_text,
 };
-pub use sets::{GUESSED, quantity_of, rise};
+pub use sets::{GUESSED, are_both_sets, quantity_of, rise};
 pub use source::{end_of_source, of_program};
 use sweep_core::trial::METRICS;
 
@@ -69,9 +69,10 @@ fn has(values: &Values, metric: &str) -> bool {
     values.iter().any(|(name, points)| points.len() >= least(values) && is_it(name))
 }
 
-/// The number of values from which on a name is no single result.
+/// The number of values from which on a metric is measured. Beside a series of another one, a single value is a result.
 fn least(values: &Values) -> usize {
-    values.values().map(Vec::len).max().unwrap_or_default().min(2)
+    const SERIES: usize = 3;
+    if values.iter().any(|(name, points)| points.len() >= SERIES && is_metric(name)) { 2 } else { 1 }
 }
 
 fn numbered_sets(values: &mut Cow<Values>, notes: &mut Vec<String>) {

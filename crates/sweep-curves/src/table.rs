@@ -97,8 +97,9 @@ pub fn headerless(file: &str, text: &str) -> Option<Problem> {
     let problem = Problem::new(format!("no header names its {columns} columns of numbers"));
     (rows.len() >= FEW).then(|| {
         problem.hint(format!(
-            "write their names above them and read the new file, for example `(printf '{}\\n'; cat {file}) > named.csv`",
-            names.join(separator).replace('\t', "\\t")
+            "write their names above them and read the new file, for example `(printf '{}\\n'; cat {}) > named.csv`",
+            names.join(separator).replace('\t', "\\t"),
+            sweep_core::command_line::argument(file)
         ))
     })
 }

@@ -365,9 +365,14 @@ fn both_sets_without_a_quantity_are_what_training_tells() {
     assert_says(
         r#"{"train": [8.5, 7.5, 6.5], "val": [8.25, 7.25, 7.75]}"#,
         "8.5 - 8.25 -, 7.5 - 7.25 -, 6.5 - 7.75 -",
-        "train and val",
+        "train, val name",
     );
     assert_reads("ep,train,valid\n1,0.9,0.8\n2,0.7,0.75\n3,0.6,0.7\n", BOTH);
+    assert_reads(&epochs(|n, train, val| format!("ep {n} tr {train} va {val}\n")), BOTH);
+    assert_reads(&epochs(|n, train, val| format!("step={n}00 train={train} val={val}\n")), BOTH);
+    let table = "Device: cuda\nEpoch | Train | Val\n".to_owned()
+        + &epochs(|n, train, val| format!("{n:03} | {train} | {val}\n"));
+    assert_reads(&table, BOTH);
     // Scores by a setting, and sizes of the sets.
     refusal("alpha,train,test\n1.0,0.9,0.8\n0.5,0.95,0.85\n0.25,0.97,0.86\n");
     refusal("Epoch 1: train: 680, val: 45\nEpoch 2: train: 680, val: 45\nEpoch 3: train: 680, val: 45\n");

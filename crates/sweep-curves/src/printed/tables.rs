@@ -72,6 +72,7 @@ impl Printed {
         let cells: Vec<&str> = text.rsplit(" - ").next().unwrap_or_default().split('|').map(str::trim).collect();
         if let [.., one, other] = cells[..]
             && let (Some(one), Some(other)) = (names::is_part(one), names::is_part(other))
+            && !matches!(meaning(cells[0]), Some((Target::Epoch | Target::Step, _)))
         {
             self.beside = Some([one, other]);
             return true;

@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 use super::has;
-use crate::gather::{Points, Values, note};
+use crate::gather::{Points, Values, listed, note};
 use crate::names::{self, Target, meaning};
 use crate::rows::Place;
 
@@ -39,6 +39,15 @@ pub(super) fn bare_sets(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> boo
 /// The name of a set without the mark of a guess.
 fn set(name: &str) -> String {
     name.trim_end_matches(GUESSED).to_owned()
+}
+
+/// Whether names are those of both sets, and some say nothing else: `train` and `val`.
+pub fn are_both_sets<'a>(names: impl Iterator<Item = &'a str> + Clone) -> bool {
+    let bare = names.filter(|name| names::is_bare_part(name.trim_end_matches(GUESSED)));
+    let has = |validation: bool| {
+        bare.clone().any(|name| names::names_part(name).is_some_and(|part| names::is_validation(part) == validation))
+    };
+    has(true) && has(false)
 }
 
 /// The quantity that numbers of a set are whose name has none, and how they tell.
@@ -85,7 +94,8 @@ fn both_sets(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &
     }
     let mut sets: Vec<String> = bare.iter().map(|name| set(name)).collect();
     sets.dedup();
-    let sets = sets.join(" and ");
+    sets.sort_by_key(|set| names::names_part(set).is_some_and(names::is_validation));
+    let sets = listed(&sets.iter().map(String::as_str).collect::<Vec<_>>());
     note(
         notes,
         format!("{sets} name no quantity, and were read as the {quantity}, because the numbers of training {how}"),
