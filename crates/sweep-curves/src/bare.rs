@@ -273,7 +273,7 @@ mod tests {
         for form in forms {
             assert_reads("out", &each(form), SHOWN, guess);
         }
-        let headed = |at: usize| if at % 3 == 0 { format!("Epoch: {}\n", at / 3) } else { String::new() };
+        let headed = |at: usize| if at.is_multiple_of(3) { format!("Epoch: {}\n", at / 3) } else { String::new() };
         let headed = each(|at, loss| format!("{}{loss}, {}00\n", headed(at), at % 3));
         assert_reads("out", &headed, "2.0833 - - -, 1.0833 - - -", guess);
         let rises = each(|at, loss| format!("epoch {at}: {}\n", 3.0 - loss));

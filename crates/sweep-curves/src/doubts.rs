@@ -151,10 +151,7 @@ fn two_forms(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
             used.values.iter().filter_map(|value| forms.get(&(used.name.as_str(), bits(*value)))).collect();
         let Some((first, count)) = most_common(&found) else { continue };
         let rest: Vec<&Vec<usize>> = found.into_iter().filter(|known| !known.contains(&first)).collect();
-        // Bars differ by their width.
-        let are_bars = |second: usize| records.forms[first].is_bar && records.forms[second].is_bar;
-        let second = most_common(&rest).filter(|(second, _)| !are_bars(*second));
-        if let Some((second, more)) = second.filter(|(_, more)| *more >= FEW && 10 * more > count) {
+        if let Some((second, more)) = most_common(&rest).filter(|(_, more)| *more >= FEW && 10 * more > count) {
             let [first, second] = [first, second].map(|at| records.forms[at].example.as_str());
             let name = &used.name;
             note(

@@ -426,7 +426,7 @@ fn progress_bars_of_an_unfinished_first_epoch_are_steps() {
 #[test]
 fn a_rare_accuracy_under_an_unknown_name_is_of_validation() {
     let epoch = |n: u32| {
-        let own = if n % 5 == 0 {
+        let own = if n.is_multiple_of(5) {
             format!("  Heun {}.49% Single {}.66% | heun:0.72s", 60 + n, 61 + n)
         } else {
             String::new()

@@ -279,7 +279,9 @@ fn may_measure(tokens: &[Token]) -> bool {
 pub fn form(tokens: &[Token]) -> u64 {
     let mut hasher = DefaultHasher::new();
     let mut has_unit = false;
-    for token in tokens.iter().take(PIECES) {
+    // Blanks and bars depend on the width of the numbers.
+    let is_drawn = |token: &&Token| matches!(token, Token::Mark('\t' | '▀'..='▟'));
+    for token in tokens.iter().filter(|token| !is_drawn(token)).take(PIECES) {
         let is_unit = std::mem::replace(&mut has_unit, matches!(token, Token::Number { unit: true, .. }));
         match token {
             // Times are in seconds or in milliseconds.
@@ -287,10 +289,6 @@ pub fn form(tokens: &[Token]) -> u64 {
             Token::Word(word) => word.trim_end_matches(|letter: char| letter.is_ascii_digit()).hash(&mut hasher),
             Token::Number { .. } => 0_u8.hash(&mut hasher),
             Token::Fraction(..) => 1_u8.hash(&mut hasher),
-            // Blanks depend on the width of the numbers.
-            Token::Mark('\t') => {}
-            // So do bars.
-            Token::Mark('▀'..='▟') => {}
             Token::Mark(mark) => mark.hash(&mut hasher),
         }
     }
