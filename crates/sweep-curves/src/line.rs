@@ -303,6 +303,8 @@ impl<'a> Parser<'a> {
         let part = is_part(&words.join(" "));
         if self.wants_epoch || self.wants_step {
             self.part = part.or(self.part);
+            // `Iter(val) [500]` counts the batches of validation.
+            self.wants_step &= !part.is_some_and(names::is_validation);
         } else if part.is_some() {
             self.phrase.extend(words);
         } else if quantity(&words.join(" ")).is_some() && self.has_metric() {

@@ -431,8 +431,8 @@ pub fn example(names: &[&str]) -> String {
 /// those of validation before those of training, and names that say nothing come last.
 pub fn importance(name: &str) -> (bool, bool, bool, usize) {
     let of_validation = names_part(name).is_some_and(names::is_validation);
-    let rank = score(name).unwrap_or(SCORES.len());
-    (!is_measured(name), !(is_better_high(name) || names::quantity(name) == Some("accuracy")), !of_validation, rank)
+    let is_score = score(name).is_some() || is_better_high(name) || names::quantity(name) == Some("accuracy");
+    (!is_measured(name), !is_score, !of_validation, score(name).unwrap_or(SCORES.len()))
 }
 
 /// Whether a name says that its values are those of a validation set, or a score of one.

@@ -439,6 +439,8 @@ fn rivals_pipelines_and_training_scores_are_understood() {
     let pipeline: String =
         (1..4).map(|n| format!("Epoch {n} Losses: {{'tagger': 1.0, 'ner': {}.5}}\n", 9 - n)).collect();
     assert_reads(&pipeline, "9.5 - - -, 8.5 - - -, 7.5 - - -");
+    let bare: String = (0..3).map(|n| format!("Epoch: {n}\n{{'ner': {}.5, 'parser': 1e-05}}\n", 9 - n)).collect();
+    assert_reads(&bare, "9.5 - - -, 8.5 - - -, 7.5 - - -");
     let boosting: String = (0..4).map(|n| format!("[{n}]\ttrain-auc:0.99{n}\n")).collect();
     assert_reads(&boosting, "- 0.99 - -, - 0.991 - -, - 0.992 - -, - 0.993 - -");
 }
@@ -466,6 +468,17 @@ fn what_flowers_server_evaluates_is_of_validation() {
         )
     };
     assert_reads(&(1..=4).map(round).collect::<String>(), "8.5 - - 0.51, 7.5 - - 0.52, 6.5 - - 0.53, 5.5 - - 0.54");
+}
+
+#[test]
+fn batches_of_validation_are_no_steps_of_training() {
+    let train = |n: u32, loss: f64| {
+        format!("2021-12-07 14:58:42,588 - mmseg - INFO - Iter [{n}/20000]\tlr: 9.890e-03, loss: {loss}\n")
+    };
+    let val =
+        |score: f64| format!("2021-12-07 15:58:42,588 - mmseg - INFO - Iter(val) [500]\taAcc: 0.7010, mIoU: {score}\n");
+    let log = train(50, 2.5) + &train(100, 1.5) + &val(0.25) + &train(150, 1.0) + &train(200, 0.5) + &val(0.5);
+    assert_reads(&log, "2 - - 0.25, 0.75 - - 0.5");
 }
 
 #[test]

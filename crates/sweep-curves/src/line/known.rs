@@ -20,14 +20,18 @@ pub(super) fn line(text: &str, part: Option<&'static str>) -> Option<Line> {
     Some(Line { step, pairs: vec![Pair { name, value, running: false }], ..Line::default() })
 }
 
-/// The losses of an epoch as spaCy's pipelines print them, `Losses {'ner': 25.4, 'tagger': 3.5}`, as their sum, and whether
-/// there are several. `None` for any other line.
+/// The losses of an epoch as spaCy's pipelines print them, `Losses {'ner': 25.4, 'tagger': 3.5}` or without the word, as
+/// their sum, and whether there are several. `None` for any other line.
 pub(crate) fn summed(text: &str) -> Option<(String, bool)> {
     static LOSSES: LazyLock<Regex> = LazyLock::new(|| {
-        Regex::new(r#"\bLosses:?\s+\{((?:['"]\w+['"]: [\d.e+-]+(?:, )?)+)\}"#).expect("it is an expression")
+        let parts = |name: &str| format!(r#"\{{((?:['"]{name}['"]: [\d.e+-]+(?:, )?)+)\}}"#);
+        let pipes = "(?:ner|textcat\\w*|tagger|parser|tok2vec|spancat|morphologizer)";
+        let expression = format!(r"\bLosses:?\s+{}|^\s*{}\s*$", parts(r"\w+"), parts(pipes));
+        Regex::new(&expression).expect("it is an expression")
     });
-    let found = LOSSES.captures(text)?;
-    let parts: Vec<f64> = found[1].split(", ").filter_map(|part| part.rsplit_once(": ")?.1.parse().ok()).collect();
+    let found = text.contains('{').then(|| LOSSES.captures(text))??;
+    let parts = found.get(1).or(found.get(2))?.as_str();
+    let parts: Vec<f64> = parts.split(", ").filter_map(|part| part.rsplit_once(": ")?.1.parse().ok()).collect();
     let sum: f64 = parts.iter().sum();
     Some((text.replace(&found[0], &format!("loss: {sum:.6}")), parts.len() > 1))
 }
@@ -41,7 +45,7 @@ pub(crate) fn of_round(text: &str) -> Option<String> {
         )
         .expect("it is an expression")
     });
-    let found = ROUND.captures(text)?;
+    let found = text.contains("ro").then(|| ROUND.captures(text))??;
     let group = |at: usize| found.get(at).map(|group| group.as_str());
     let (round, loss) = (group(1).or(group(4))?, group(2).or(group(5))?);
     let metrics = group(3).unwrap_or_default().split(", ").filter(|metric| !metric.is_empty());

@@ -65,7 +65,9 @@ fn phase(text: &str) -> Option<Option<&'static str>> {
 impl Printed {
     /// Looks for a line that says which set the lines below it are of.
     pub(super) fn phase(&mut self, text: &str) {
-        if let Some(section) = phase(text).filter(|_| self.by_rounds) {
+        if self.by_rounds
+            && let Some(section) = phase(text)
+        {
             (self.section, self.section_is_used, self.section_age) = (section, false, 0);
         }
     }
