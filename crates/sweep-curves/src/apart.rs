@@ -5,17 +5,30 @@ use super::*;
 
 /// An event file of a process that wrote `loss` and `val_loss` with a factor, starting at a time and at a step.
 fn events(name: &str, start: f64, steps: std::ops::Range<u8>, factor: f32) -> Source {
+    tagged(["loss", "val_loss"], name, start, steps, factor)
+}
+
+/// Such a file with other names.
+fn tagged(tags: [&str; 2], name: &str, start: f64, steps: std::ops::Range<u8>, factor: f32) -> Source {
     let event = |(at, step): (usize, u8)| {
         let value = |tag: &str, value: f32| {
             let body = [&[0x0a, tag.len() as u8], tag.as_bytes(), &[0x15], &value.to_le_bytes()].concat();
             [&[0x0a, body.len() as u8], &body[..]].concat()
         };
-        let summary = [value("loss", factor / f32::from(step + 1)), value("val_loss", factor)].concat();
+        let summary = [value(tags[0], factor / f32::from(step + 1)), value(tags[1], factor)].concat();
         let wall = (start + at as f64).to_le_bytes();
         record(&[&[0x09], &wall[..], &[0x10, step, 0x2a, summary.len() as u8], &summary].concat())
     };
     let bytes = steps.enumerate().flat_map(event).collect();
     Source { name: format!("logs/events.out.tfevents.{name}"), prefix: None, bytes }
+}
+
+#[test]
+fn an_event_file_of_keras_validation_writer_is_of_validation() {
+    let file = tagged(["epoch_loss", "evaluation_loss_vs_iterations"], "1.host.10.0", 100.0, 0..4, 1.0);
+    let curve = read(&[file], None, &[]).expect("there is a curve").curves.remove(0);
+    assert_eq!((curve.epochs[1].val_loss, curve.epochs[1].train_loss), (Some(0.5), None));
+    assert_eq!(curve.unused, Vec::<String>::new());
 }
 
 /// The training losses of each curve, and all notes.

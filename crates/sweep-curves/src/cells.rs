@@ -3,7 +3,7 @@
 use super::names::{Target, meaning, quantity};
 use super::rows::Place;
 use super::scan::{Token, scan};
-use super::special::{are_both_sets, score};
+use super::special::{are_both_sets, is_of_example, score};
 use super::table;
 
 /// The columns of a table.
@@ -109,9 +109,9 @@ fn header_of(line: &str) -> Option<Columns> {
                 || ![Separator::Space, Separator::Comma].contains(&separator)
                     && (known > cells.len() / 2 || metrics > 1 && 2 * known >= cells.len()))
             && cells.iter().all(|cell| number(cell, false).is_none() && (!has_decimal(cell) || score(cell).is_some()));
-        // Each row is another training.
+        // Each row is another training, or another example.
         let counts = meanings.iter().any(|target| matches!(target, Some(Target::Epoch | Target::Step)));
-        let is_comparison = !counts && cells.iter().any(|cell| is_setting(cell));
+        let is_comparison = !counts && cells.iter().any(|cell| is_setting(cell) || is_of_example(cell));
         (is_header && !is_comparison).then(|| {
             let mut names: Vec<String> = cells.into_iter().map(str::to_owned).collect();
             // pandas writes the number of the row, which is the epoch of a history.

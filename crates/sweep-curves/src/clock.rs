@@ -52,9 +52,10 @@ impl Clock {
     /// Finds out how the file counts.
     pub fn new(metrics: &[Found], notes: &mut Vec<String>) -> Clock {
         // Rows outside any epoch may have NaN for metrics that were not measured.
+        let is_lost = metrics.iter().flatten().all(|(_, points)| points.iter().all(|(_, value)| !value.is_finite()));
         let measured = |at: usize| -> Vec<Place> {
             let points = metrics[at].iter().flat_map(|(_, points)| points.iter());
-            points.filter(|(_, value)| value.is_finite()).map(|(place, _)| *place).collect()
+            points.filter(|(_, value)| is_lost || value.is_finite()).map(|(place, _)| *place).collect()
         };
         let all: Vec<Vec<Place>> = (0..metrics.len()).map(measured).collect();
         let places = || all.iter().flatten();
@@ -135,9 +136,12 @@ impl Clock {
         // Validation is assumed to run once per epoch. Without it, the metric that was logged least often marks the
         // epochs.
         let steps = |places: &Vec<Place>| distinct(places.iter().filter_map(|place| Count::Steps.of(*place)));
-        let validation = all[4..].iter().map(steps).filter(|steps| !steps.is_empty());
+        let validation = || all[4..].iter().map(steps).filter(|steps| !steps.is_empty());
+        // The untrained network may have a loss and no score.
+        let least = validation().map(|steps| steps.len()).min().unwrap_or_default();
+        let loss = validation().next().filter(|steps| steps.len() <= least + 1);
         let any = all.iter().map(steps).filter(|steps| !steps.is_empty());
-        let ends = validation.min_by_key(Vec::len).or(any.min_by_key(Vec::len)).unwrap_or_default();
+        let ends = loss.or_else(|| validation().min_by_key(Vec::len)).or(any.min_by_key(Vec::len)).unwrap_or_default();
         if let ([first, .., last], true) = (&ends[..], ends.windows(2).any(|pair| pair[1][1] - pair[0][1] != 1.0)) {
             let what = match all[4..].iter().all(Vec::is_empty) {
                 true => "recorded training value counts as",

@@ -14,6 +14,8 @@ const FEW: usize = 3;
 const MANY: usize = 8;
 /// Epochs for each value of the validation set up to which the values are a curve.
 const RARELY: usize = 20;
+/// Distance of the numbers and of the means of two series of values, as a share, up to which they are of the same quantity.
+const SAME: f64 = 0.05;
 /// Maximum number of forms of lines that are quoted.
 const QUOTED: usize = 3;
 
@@ -191,6 +193,14 @@ fn left_over(curves: &[&Read], records: &Records, notes: &mut Vec<String>) -> bo
     let stands_for = |name: &str| special::stands_for(name).map(|(target, _)| target);
     let is_converted = |name: &str| metrics().any(|used| stands_for(name) == Some(Target::Metric(used.metric)));
     let has = |name: &str| metrics().any(|used| used.name == name || Some(used.metric) == target(name));
+    let mean = |values: &[f64]| values.iter().sum::<f64>() / values.len() as f64;
+    // Caffe prints the loss of a step twice, once rounded.
+    let is_close = |name: &str, values: &[f64]| {
+        let is_same = |one: f64, other: f64| (one - other).abs() <= SAME * one.abs();
+        let is_as_often = |used: &Used| is_same(values.len() as f64, used.values.len() as f64);
+        let is_as_high = |used: &Used| is_same(mean(values), mean(&used.values));
+        metrics().any(|used| Some(used.metric) == target(name) && is_as_often(used) && is_as_high(used))
+    };
     let longest = curves.iter().map(|curve| curve.epochs).max().unwrap_or_default();
     let (mut forms, mut may_validate) = (Vec::new(), false);
     let is_rare = |lines: usize, name: &str| lines * if special::may_validate(name) { RARELY } else { 4 } < longest;
@@ -201,6 +211,7 @@ fn left_over(curves: &[&Read], records: &Records, notes: &mut Vec<String>) -> bo
             let is_known = told.contains(name.as_str())
                 || means.contains(name.as_str())
                 || is_converted(name)
+                || is_close(name, values)
                 || form.is_progress && has(name);
             moves && 5 * unused > 4 * values.len() && !is_known && !is_rare(form.lines, name)
         };

@@ -5,6 +5,7 @@ use std::fmt;
 use serde::Serialize;
 
 use super::printed::Printed;
+use super::special::is_score_of_training;
 use super::{events, table, wandb, yolo};
 
 /// Number of bytes that detection reads.
@@ -67,7 +68,9 @@ impl Format {
 /// Whether a text has lines with metrics.
 fn prints_metrics(text: &str) -> bool {
     let mut printed = Printed::default();
-    let has_metric = |rows: Vec<super::Row>| rows.iter().any(super::Row::has_any);
+    let is_score = |row: &super::Row| row.values.iter().any(|(name, _)| is_score_of_training(name));
+    let has_metric =
+        |rows: Vec<super::Row>| rows.iter().any(|row| row.has_any() || row.place.epoch.is_some() && is_score(row));
     text.split('\n').any(|line| has_metric(printed.line(line))) || has_metric(printed.finish())
 }
 

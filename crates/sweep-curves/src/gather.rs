@@ -1,6 +1,7 @@
 //! Builds curves from rows: maps each name to a metric, each value to an epoch, and says what was guessed or left over.
 
 mod curve;
+mod left_out;
 mod sets;
 
 use std::borrow::Cow;
@@ -14,8 +15,8 @@ use super::rows::{Place, Row};
 use super::special;
 use super::{ForeignCurve, Problem};
 use curve::curve;
+use left_out::{without_copies, without_lone_numbers, without_tests};
 use sweep_core::nearest::nearest;
-use sweep_core::trial::{EpochMetrics, METRICS};
 
 /// Maximum number of values that are read.
 const MOST_VALUES: usize = 5_000_000;
@@ -227,6 +228,18 @@ impl Gather {
         };
     }
 
+    /// Says that the file, or a part of it, has several runs.
+    fn say_runs(&self, curves: &[ForeignCurve], notes: &mut Vec<String>) {
+        let is_any =
+            |of_run: &dyn Fn(&str) -> bool| curves.len() > 1 && self.curves.iter().any(|(name, _)| of_run(name));
+        if is_any(&|name| name.starts_with("run ")) {
+            notes.push("the epoch goes back, so the file has several runs; each is a curve of its own".to_owned());
+        }
+        if is_any(&|name| name.contains(", run ")) {
+            notes.push("an epoch or step goes back within a part of the file, so the part has several runs".to_owned());
+        }
+    }
+
     /// Returns the curves, and notes on how the file was read.
     pub fn finish(mut self, choices: &[Choice]) -> Result<(Vec<ForeignCurve>, Vec<String>), Problem> {
         let mut notes = self.notes.clone();
@@ -259,9 +272,11 @@ impl Gather {
             };
             let mut own: Vec<String> = Vec::new();
             self.parts.iter().filter(|part| part.has(name)).for_each(|part| own.extend(part.notes.iter().cloned()));
+            let names = values.keys();
             let values = special::rewrite(values, choices, &mut own);
             match curve(shown, &values, choices, own, !self.parts.is_empty()) {
-                Some((curve, read)) => {
+                Some((curve, mut read)) => {
+                    read.unused.extend(names.filter(|name| !values.contains_key(*name)).cloned());
                     curves.push(curve);
                     found_in.push(read);
                 }
@@ -272,12 +287,7 @@ impl Gather {
             let unread: Vec<&str> = unread.iter().map(String::as_str).collect();
             notes.push(format!("these parts were left out, because they contain no known name: {}", listed(&unread)));
         }
-        if has_runs && curves.len() > 1 {
-            notes.push("the epoch goes back, so the file has several runs; each is a curve of its own".to_owned());
-        }
-        if curves.len() > 1 && self.curves.iter().any(|(name, _)| name.contains(", run ")) {
-            notes.push("an epoch or step goes back within a part of the file, so the part has several runs".to_owned());
-        }
+        self.say_runs(&curves, &mut notes);
         if curves.is_empty() {
             // The columns of a table are no settings.
             let least = if self.parts.is_empty() { 1 } else { RECURS };
@@ -298,7 +308,10 @@ impl Gather {
         let are_results = curves.len() > 1 && curves.iter().all(ForeignCurve::is_single);
         match are_results || curves.iter().all(is_single) {
             true => Err(special::single_value(curves.len(), self.parts.iter().find_map(Part::recurs))),
-            false => Ok((curves, notes)),
+            false => {
+                without_lone_numbers(&mut curves);
+                Ok((curves, notes))
+            }
         }
     }
 }
@@ -415,49 +428,6 @@ fn merge_writers(curves: &mut Vec<(String, Values)>, notes: &mut Vec<String>) {
              sorted",
             count - 1
         ));
-    }
-}
-
-/// Drops curves of one epoch beside longer ones: another cell of a notebook, or the end of a log, has a test after training.
-fn without_tests(curves: &mut Vec<ForeignCurve>, notes: &mut Vec<String>) {
-    let is_test = ForeignCurve::is_single;
-    if curves.iter().any(|curve| curve.epochs.len() >= CURVE - 1) && curves.iter().any(is_test) {
-        let left: Vec<&str> = curves.iter().filter(|curve| is_test(curve)).map(|curve| curve.name.as_str()).collect();
-        notes.push(format!("these were left out, because a single value is not a curve: {}", listed(&left)));
-        curves.retain(|curve| !is_test(curve));
-        if let [only] = &mut curves[..] {
-            only.name.clear();
-        }
-    }
-}
-
-/// Drops curves that only repeat a part of another one: a history that is printed after its training.
-fn without_copies(curves: &mut Vec<ForeignCurve>, notes: &mut Vec<String>) {
-    let close = |one: f64, other: f64| (one - other).abs() <= 1e-4 * (1.0 + other.abs());
-    let repeats = |one: &EpochMetrics, other: &EpochMetrics| {
-        let values = METRICS.iter().filter_map(|name| Some((one.get(name)?, other.get(name))));
-        values.into_iter().all(|(one, other)| other.is_some_and(|other| close(one, other)))
-    };
-    let of_epoch = |curve: &ForeignCurve, epoch: u32| {
-        curve.epochs.binary_search_by_key(&epoch, |metrics| metrics.epoch).ok().map(|at| curve.epochs[at])
-    };
-    let is_copy = |copy: &ForeignCurve, of: &ForeignCurve| {
-        copy.epochs.len() > 2
-            && copy.epochs.len() <= of.epochs.len()
-            && copy.epochs.iter().all(|one| of_epoch(of, one.epoch).is_some_and(|other| repeats(one, &other)))
-    };
-    let mut copies = Vec::new();
-    for at in (1..curves.len()).rev() {
-        if curves[..at].iter().any(|of| is_copy(&curves[at], of)) {
-            copies.push(curves.remove(at).name);
-        }
-    }
-    if !copies.is_empty() {
-        let copies: Vec<&str> = copies.iter().rev().map(String::as_str).collect();
-        note(notes, format!("these were left out, because they repeat another curve: {}", listed(&copies)));
-        if let [only] = &mut curves[..] {
-            only.name.clear();
-        }
     }
 }
 

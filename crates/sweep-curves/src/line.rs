@@ -13,11 +13,12 @@ use super::names::{is_bare_part, is_part, meaning, names_part, quantity};
 use super::scan::{Token, scan};
 use super::special::{are_both_sets, score};
 use super::{Target, names};
-pub(crate) use known::of_set;
+pub(crate) use known::{of_round, of_set, short_name, summed};
 use leading::epoch_within;
-use numbers::{is_end_of_range, mean_in_brackets};
+use numbers::is_end_of_range;
 use whole::{
-    is_mean, is_one_value, is_partial, is_remark, is_time_unit, is_with_file, number_again, only_epoch, total,
+    is_mean, is_one_value, is_partial, is_remark, is_time_unit, is_with_file, losses_of_sets, number_again, only_epoch,
+    total,
 };
 
 /// Words before the number of an epoch, and words that make it another number: `best epoch: 7`.
@@ -79,10 +80,14 @@ pub struct Line {
     pub decimal_commas: bool,
     /// Whether it is CatBoost's, which names the sets and not the metric.
     pub bare_sets: bool,
+    /// Whether it has numbers of both sets, and does not say that they are losses.
+    pub names_no_quantity: bool,
     /// Whether a progress bar is incomplete.
     pub partial: bool,
     /// Its metrics, in order.
     pub pairs: Vec<Pair>,
+    /// The numbers before means so far, by the names of these: 0.5 in `loss: 0.5 (0.6)`.
+    pub own: Vec<(String, f64)>,
     /// Numbers under unknown names without `:` or `=`, which no curve is made of.
     pub loose: Vec<Pair>,
     /// The last set that it names, or that was announced.
@@ -129,6 +134,7 @@ pub fn parse(text: &Text, part: Option<&'static str>, metric: &str) -> Line {
     let loose = std::mem::take(&mut parser.loose);
     let bare_sets = parser.bare_sets;
     let mut line = Line { bare_sets, part: parser.part, ..parser.line };
+    let loose = losses_of_sets(&mut line, loose);
     let has_metric = line.pairs.iter().any(|pair| matches!(meaning(&pair.name), Some((Target::Metric(_), _))));
     // `ep 3 tr 0.9 va 0.8`.
     let are_sets = !has_metric && line.epoch.is_some() && are_both_sets(loose.iter().map(|pair| pair.name.as_str()));
@@ -254,6 +260,14 @@ impl<'a> Parser<'a> {
             Token::Number { value, decimal: false, unit: false, percent: false, .. } if self.is_class(next) => {
                 self.class = Some(value);
             }
+            // `coco/AP .75: 0.6`: another score than `coco/AP`.
+            Token::Number { value, decimal: true, unit: false, percent: false, .. }
+                if !self.separated
+                    && matches!(next, Some(Token::Mark(':' | '=')))
+                    && score(&self.phrase.join(" ")).is_some() =>
+            {
+                self.phrase.push(if value == 0.5 { "50" } else { "75" });
+            }
             // MXNet's batches: `Epoch[5] Batch [0-20]`.
             Token::Number { decimal: false, unit: false, .. } if self.wants_step && is_end_of_range(next) => {
                 self.line.progress = true;
@@ -269,22 +283,7 @@ impl<'a> Parser<'a> {
             }
             Token::Number { value, unit: false, .. } if self.behind_arrow(tokens, at, value) => {}
             Token::Number { value, percent, unit, decimal, .. } => {
-                let blank = usize::from(next == Some(&Token::Mark('\t')));
-                let mean = mean_in_brackets(&tokens[(at + 1 + blank).min(tokens.len())..], value);
-                if let Some((Token::Number { value: mean, percent: of_share, unit: false, .. }, length)) = mean {
-                    let second = std::mem::take(&mut self.in_brackets_next);
-                    if !second.is_empty() && self.separated {
-                        self.number(value, percent, unit, decimal, false);
-                        (self.phrase, self.separated) = (second, true);
-                        self.number(*mean, *of_share, false, true, false);
-                        return 1 + blank + length;
-                    }
-                    // `acc 98% (0.02)` has a deviation; `acc 0.98 (98%)` has the same number twice.
-                    let running = !percent && !of_share;
-                    self.number(if running { *mean } else { value }, percent, unit, decimal, running);
-                    return 1 + blank + length;
-                }
-                self.number(value, percent, unit, decimal, false);
+                return self.value(&tokens[at + 1..], value, (percent, unit, decimal));
             }
         }
         1
@@ -305,10 +304,15 @@ impl<'a> Parser<'a> {
         let part = is_part(&words.join(" "));
         if self.wants_epoch || self.wants_step {
             self.part = part.or(self.part);
+            // `Iter(val) [500]` counts the batches of validation.
+            self.wants_step &= !part.is_some_and(names::is_validation);
         } else if part.is_some() {
             self.phrase.extend(words);
         } else if quantity(&words.join(" ")).is_some() && self.has_metric() {
             self.in_brackets_next = words;
+        } else if !self.has_metric() && score(&self.phrase.join(" ")).is_some() {
+            // `Dice (augmented)` is another score than `Dice`.
+            self.phrase.extend(words);
         }
         Some(length)
     }

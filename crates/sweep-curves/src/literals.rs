@@ -6,7 +6,7 @@ use regex::Regex;
 use serde_json::{Map, Value};
 
 use super::rows::Row;
-use super::special::is_metric;
+use super::special::{is_metric, is_of_example};
 use super::{json, python};
 
 /// Maximum length in bytes of a literal over several lines.
@@ -57,7 +57,11 @@ impl Literals {
             self.lists.insert(name.to_owned(), value(list, ']')?);
             return Some(before);
         }
-        let rows = json::rows(&value(&text, '}')?).ok()?;
+        let literal = value(&text, '}')?;
+        if literal.as_object().is_some_and(|lists| lists.keys().any(|name| is_of_example(name))) {
+            return Some(Vec::new());
+        }
+        let rows = json::rows(&literal).ok()?;
         rows.iter().any(Row::has_any).then_some(rows)
     }
 

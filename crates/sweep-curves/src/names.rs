@@ -349,6 +349,10 @@ pub fn is_ignorable(name: &str) -> bool {
         "gnorm",
         "params",
         "took",
+        "thresh",
+        "thr",
+        "weight",
+        "weights",
     ];
     let words = words(name);
     name.starts_with('_') || words.is_empty() || words.iter().any(|word| WORDS.contains(&word.as_str()))

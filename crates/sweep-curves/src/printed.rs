@@ -4,6 +4,7 @@
 mod blocks;
 mod epochs;
 mod labels;
+mod overwritten;
 mod passes;
 mod processes;
 mod record;
@@ -13,6 +14,7 @@ mod rounds;
 mod steps;
 mod tables;
 mod terminal;
+mod tools;
 mod trailing;
 mod values;
 
@@ -23,13 +25,13 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::cells::{self, Columns};
-use super::line::{Line, Text, of_set, parse};
+use super::line::{Line, Text, parse};
 use super::literals::Literals;
 use super::names::{Target, is_validation, meaning, names_part, same_name};
 use super::rows::{Place, Row};
 use super::special::{are_both_sets, is_metric};
 use super::yolo::Yolo;
-use super::{names, prefix};
+use super::{names, prefix, special};
 pub use passes::read;
 use processes::of_process;
 pub use record::Records;
@@ -263,6 +265,7 @@ impl Printed {
     fn piece(&mut self, text: &str, redrawn: bool, rows: &mut Vec<Row>) {
         self.divided |= epochs::divides(text);
         let Some((process, text)) = prefix::strip(text) else { return };
+        let text = &*self.of_tool(text);
         if let Some(process) = process {
             return self.of_process(&format!("process {process}"), text, redrawn, rows);
         }
@@ -294,6 +297,7 @@ impl Printed {
         self.other_plan = line.epochs.filter(|epochs| self.planned.is_some_and(|planned| planned != *epochs));
         self.planned = line.epochs.or(self.planned);
         self.tell_apart(&mut line);
+        self.without_means(&mut line);
         if let Some(records) = &mut self.records {
             records.line(text, &line, redrawn);
         }
@@ -335,31 +339,6 @@ impl Printed {
         }
     }
 
-    /// Says what is known of the numbers of some tools.
-    fn says_of_tool(&mut self, line: &Line, text: &str, measures: bool) {
-        if line.bare_sets {
-            self.note("CatBoost names no metric here; learn and test are losses unless the best value rises");
-        }
-        match of_set(text) {
-            Some((_, name, _)) if name.ends_with("loss") => self.note(
-                "lines of a step, a set and a number name no quantity, so the numbers were read as losses of steps",
-            ),
-            Some(_) => self.note("hella is the accuracy in HellaSwag, shown as the accuracy of the validation set"),
-            None => {}
-        }
-        if text.contains(" improved") && text.contains("New best score: ") {
-            self.note(
-                "lines with \"New best score\" have only the values that were the best so far, so they were left out",
-            );
-        }
-        if measures && text.contains('━') && text.contains("/step") {
-            self.note(
-                "Keras 3's progress bar shows means of running means, so training looks a little worse there than in \
-                 History or CSVLogger",
-            );
-        }
-    }
-
     /// Looks at a line that has no metric: it may name a fold, or stand between scores.
     fn between(&mut self, text: &str, fold: Option<&str>, has_metric: bool, rows: &mut Vec<Row>) {
         if let Some(fold) = fold.filter(|_| !has_metric) {
@@ -389,7 +368,9 @@ impl Printed {
         self.section_age += 1;
         let is_elsewhere =
             self.section_is_used || self.section_age > FAR || self.epoch.is_some() && line.epoch != self.epoch;
+        let is_far = !self.section_is_used && self.section_age > FAR && line.step.is_some();
         let moves_on = line.epoch.is_some() && is_elsewhere
+            || is_far
             || self.epoch.is_none() && self.section_is_used && line.step > self.step && self.step.is_some();
         if part.is_some() && of_record.is_none() && !starred && moves_on {
             (self.section, part) = (None, None);
@@ -437,7 +418,8 @@ impl Printed {
         if !is_placed && !redrawn && (!line.progress && self.repeats(&line) || self.repeats_bar(&line)) {
             self.hand_over(rows);
         }
-        if self.step.is_some() && self.epoch.is_none() && measures && !self.closes {
+        let is_measured = measures || line.pairs.iter().any(|pair| special::is_measured(&pair.name));
+        if self.step.is_some() && self.epoch.is_none() && is_measured && !self.closes {
             self.own_row(&line, rows);
             return;
         }

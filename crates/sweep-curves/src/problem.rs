@@ -23,13 +23,14 @@ impl Problem {
     /// The problem of a binary file of another program.
     pub(super) fn of_binary(name: &str, bytes: &[u8]) -> Option<Problem> {
         if matches!(bytes, [0x80, 2..=5, ..] | [b'(', b'd' | b'l', b'p', b'0', b'\n', ..]) {
-            return Some(Problem::new("no learning curve was found; it is a Python pickle").hint(format!(
-                "if you trust the file (loading a pickle runs code), write it as JSON: `python -c \"import json, pickle; \
+            let what = "it is a Python pickle, which is not read, because loading one runs the code in it";
+            return Some(Problem::new(what).hint(format!(
+                "if you trust the file, write it as JSON: `python -c \"import json, pickle; \
                  print(json.dumps(pickle.load(open('{name}', 'rb')), default=float))\" > history.json`"
             )));
         }
         let (_, what) = BINARIES.into_iter().find(|(start, _)| bytes.starts_with(start))?;
-        let problem = Problem::new(format!("no learning curve was found; it is {what}"));
+        let problem = Problem::new(format!("it is {what}, and such files are not read"));
         Some(problem.hint("write the numbers as CSV, whose first line is `epoch,train_loss,val_loss`"))
     }
 

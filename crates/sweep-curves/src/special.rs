@@ -229,7 +229,7 @@ fn rank(name: &str) -> Option<usize> {
         return None;
     }
     let words = names::words(name);
-    let is_other = |word: &String| ["loss", "best", "max", "thr", "threshold"].contains(&word.as_str());
+    let is_other = |word: &String| ["loss", "best", "max", "threshold", "thresh", "thr"].contains(&word.as_str());
     if names_part(name).is_some_and(|part| !names::is_validation(part)) || words.iter().any(is_other) {
         return None;
     }
@@ -248,6 +248,13 @@ fn rank(name: &str) -> Option<usize> {
 
 fn halves(word: &str) -> Vec<&str> {
     if word.contains("map50_95") { vec!["map50_95"] } else { word.split('_').collect() }
+}
+
+/// Whether a name is that of a column of a data set, beside which a loss is that of single examples or tokens.
+pub fn is_of_example(name: &str) -> bool {
+    const NAMES: [&str; 6] =
+        ["input_ids", "attention_mask", "token_type_ids", "pixel_values", "input_values", "input_features"];
+    NAMES.contains(&name)
 }
 
 /// Whether a name is that of a metric, or of something that stands for one.
@@ -327,9 +334,9 @@ fn is_of_training(name: &str, values: &Values) -> bool {
         && values.iter().any(|(loss, points)| is_loss(loss) && alike(points, &values[name]))
 }
 
-/// Shows a score as the accuracy if validation has nothing else.
+/// Shows a score as the accuracy if validation has nothing else, or if training has nothing else and nothing was validated.
 fn score_for_accuracy(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
-    let has_accuracy = ["val_loss", "val_accuracy", "train_accuracy"].iter().any(|metric| has(values, metric));
+    let has_validation = has(values, "val_loss") || has(values, "val_accuracy");
     let is_series = |points: &Points| points.iter().any(|(place, _)| *place != points[0].0);
     let is_candidate =
         |name: &str, points: &Points| is_series(points) && is_free(name) && !is_of_training(name, values);
@@ -340,8 +347,31 @@ fn score_for_accuracy(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool,
     let found = found.into_iter().filter(|(_, points, _)| 2 * points >= most);
     // Of names of sets that are unknown and one that is known, the latter is that of validation.
     let found = found.map(|(rank, _, name)| (names_part(name).is_none(), rank, name.clone())).min();
-    if let Some((.., name)) = found.filter(|_| !has_accuracy) {
-        use_score(values, &name, notes);
+    match found.filter(|_| !has_validation) {
+        Some((names_none, _, name)) if !has(values, "train_accuracy") || !names_none && has(values, "train_loss") => {
+            without_accuracy(&name, values, is_free, notes);
+            use_score(values, &name, notes);
+        }
+        None if METRICS.iter().all(|metric| !has(values, metric)) => {
+            let is_score = |name: &&String| is_score_of_training(name) && is_series(&values[*name]);
+            let train = values.keys().filter(|name| is_free(name)).find(is_score).cloned();
+            train.into_iter().for_each(|name| show("train", &name, values, notes));
+        }
+        _ => {}
+    }
+}
+
+/// Whether a name is that of a score, of the training set.
+pub fn is_score_of_training(name: &str) -> bool {
+    names_part(name).is_some_and(|part| !names::is_validation(part)) && score(&bare(name).join(" ")).is_some()
+}
+
+/// Leaves out the accuracy of training beside a score of validation, which is another quantity.
+fn without_accuracy(score: &str, values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
+    let is_accuracy = |name: &&String| matches!(meaning(name), Some((Target::Metric(1), _))) && is_free(name);
+    for name in values.keys().filter(is_accuracy).cloned().collect::<Vec<_>>() {
+        note(notes, format!("{name} was left out, because it is of training and another quantity than {score}"));
+        values.to_mut().remove(&name);
     }
 }
 
@@ -412,10 +442,19 @@ pub fn example(names: &[&str]) -> String {
     let found = found.or_else(|| {
         let score = names.iter().filter_map(|name| Some((score(name)?, *name))).min().map(|(_, name)| name);
         let name = score.or_else(|| names.iter().copied().find(|name| is_better_high(name)))?;
-        Some(format!("val_accuracy={name}"))
+        let of = if names_part(name).is_none_or(names::is_validation) { "val" } else { "train" };
+        Some(format!("{of}_accuracy={name}"))
     });
     let plausible = names.iter().find(|name| is_measure(name) || of_validation(name));
     quoted(found.unwrap_or_else(|| format!("val_loss={}", plausible.unwrap_or(&"NAME"))))
+}
+
+/// The place of a name in a list of names that may be shortened: scores come first, the most telling ones before others and
+/// those of validation before those of training, and names that say nothing come last.
+pub fn importance(name: &str) -> (bool, bool, bool, usize) {
+    let of_validation = names_part(name).is_some_and(names::is_validation);
+    let is_score = score(name).is_some() || is_better_high(name) || names::quantity(name) == Some("accuracy");
+    (!is_measured(name), !is_score, !of_validation, score(name).unwrap_or(SCORES.len()))
 }
 
 /// Whether a name says that its values are those of a validation set, or a score of one.

@@ -281,3 +281,229 @@ fn a_result_that_is_printed_twice_is_no_curve_and_the_best_values_are_said() {
     assert!(found == "0.1 - - -, 0.2 - - -, 0.3 - - -", "{found}");
     assert!(notes.iter().any(|note| note.contains("best so far")), "{notes:?}");
 }
+
+#[test]
+fn examples_of_a_data_set_are_no_curve() {
+    let history = "{'loss': [0.9, 0.7], 'val_loss': [0.8, 0.75]}\n";
+    let example = "{'input_ids': [0, 106, 2],\n 'labels': [-100, 3, -100],\n 'loss': [0.0,\n  0.024,\n  0.0]}\n";
+    assert_reads(&format!("{history}{example}"), "0.9 - 0.8 -, 0.7 - 0.75 -");
+    let table = "  input_ids attention_mask  loss\n0      106              1  0.02\n1       15              1  0.04\n";
+    assert_reads(&format!("{history}{table}"), "0.9 - 0.8 -, 0.7 - 0.75 -");
+}
+
+#[test]
+fn a_table_of_two_epochs_that_is_shown_again_is_left_out() {
+    let table =
+        "Epoch  Training Loss  Validation Loss\n1      0.2499         0.154983\n2      0.1200         0.135701\n";
+    let cell = |text: &str| serde_json::json!({"cell_type": "code", "outputs": [{"name": "stdout", "text": [text]}]});
+    let notebook = serde_json::json!({"nbformat": 4, "cells": [cell(table), cell(table)]}).to_string();
+    assert_reads(&notebook, "0.2499 - 0.155 -, 0.12 - 0.1357 -");
+}
+
+#[test]
+fn scores_come_first_among_names_that_are_left_over() {
+    let row = |n: u32| {
+        format!(
+            "{{\"epoch\": {n}, \"train_loss\": 0.9{n}, \"train_loss_ce\": 0.1{n}, \"test_loss\": 0.8{n}, \"test_loss_ce\": 0.2{n}, \
+             \"a_parameters\": {n}.5, \"b_error\": 0.{n}, \"test_coco_eval_bbox\": [0.1{n}, 0.5], \"test_class_error\": 9.{n}}}\n"
+        )
+    };
+    let (shown, notes, unused) = read_text("file", &(1..=5).map(row).collect::<String>());
+    assert!(shown.starts_with("0.91 - 0.81 -, 0.92"), "{shown}");
+    assert_eq!(unused[0], "test_coco_eval_bbox[0]", "{unused:?}");
+    assert!(unused.contains(&"train_loss_ce".to_owned()), "{unused:?}");
+    assert!(!notes.iter().any(|note| note.contains("other names")), "{notes:?}");
+}
+
+#[test]
+fn a_score_of_validation_counts_beside_a_training_accuracy() {
+    let epoch = |n: u32| {
+        format!(
+            "2021-12-07 14:58:42,588 - mmdet - INFO - Epoch [{n}][50/100]\tlr: 2.0e-02, loss_cls: 0.5, acc: 9{n}.5, loss: 0.{n}\n\
+             2021-12-07 14:58:42,588 - mmdet - INFO - Epoch(val) [{n}][3750]\tbbox_mAP: 0.{n}870, bbox_mAP_50: 0.1910\n"
+        )
+    };
+    let (shown, notes, _) = read_text("file", &(epoch(1) + &epoch(2)));
+    assert_eq!(shown, "0.1 - - 0.187, 0.2 - - 0.287", "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("acc was left out")), "{notes:?}");
+}
+
+#[test]
+fn other_scores_of_tools_are_named() {
+    let step = |n: u32| format!("s:{n} trl:{}.5 lr:0.1\n", 9 - n);
+    let log =
+        format!("s:0 tel:9.9\ns:0 eval:0.25\n{}s:4 tel:5.9\ns:4 eval:0.5\n", (0..5).map(step).collect::<String>());
+    assert_reads(&log, "9.5 - 9.9 0.25, 7 - 5.9 0.5");
+    let caffe = |n: u32| {
+        format!(
+            "I0613 17:29:58.1  1860 solver.cpp:228] Iteration {n}00, loss = {}.5\nI0613 17:29:58.1  1860 solver.cpp:244]     Train net \
+             output #0: accuracy = 0.{n}\nI0613 17:29:58.1  1860 solver.cpp:244]     Train net output #1: accuracy_top5 = 0.{n}5\n",
+            9 - n
+        )
+    };
+    let head = "  include {\n    phase: TRAIN\n  }\n  a\n  b\n  c\n  d\n";
+    let (shown, notes, unused) = read_text("file", &(head.to_owned() + &(0..5).map(caffe).collect::<String>()));
+    assert!(shown.starts_with("9.5 0 - -, 8.5 0.1 - -"), "{shown} {notes:?}");
+    assert!(unused.iter().any(|name| name.contains("accuracy_top5")), "{unused:?}");
+    let yolo = |n: u32| {
+        format!(
+            "      {n}/5      2.27G      1.{n}      13        224: 100%|████| 8/8\n               classes   top1_acc   top5_acc: 100%|██| \
+             4/4\n                   all      0.{n}      0.9{n}\n"
+        )
+    };
+    let (shown, _, unused) = read_text("file", &(1..=5).map(yolo).collect::<String>());
+    assert!(shown.starts_with("1.1 - - 0.1, 1.2 - - 0.2"), "{shown}");
+    assert_eq!(unused, ["metrics/accuracy_top5"]);
+}
+
+#[test]
+fn what_occurs_once_is_a_measure_and_occurs_once() {
+    let configuration = "loss_weight=0.5\nloss_weight=0.75\nSCORE_THRESH: 0.05\nimages/0001.jpg: 0.5\n";
+    let epoch = |n: u32| format!("Epoch {n}: train_loss 0.9{n}, val_loss 0.8{n}\n");
+    let text = configuration.to_owned() + &(1..=5).map(epoch).collect::<String>() + "Final F1: 0.5\n";
+    let source = Source { name: "file".into(), prefix: None, bytes: text.into() };
+    let curve = read(&[source], None, &[]).expect("it is a curve").curves.remove(0);
+    assert_eq!((curve.unused, curve.once), (vec![], vec!["Final F1".to_owned()]));
+}
+
+#[test]
+fn means_since_the_start_of_training_give_way_to_the_values_themselves() {
+    let line = |n: u32, own: f64, mean: f64| {
+        format!(
+            "2018-10-29 16:49:22,445 maskrcnn_benchmark.trainer INFO: eta: 3 days, 19:25:28  iter: {n}  loss: {own} ({mean})  loss_box_reg: \
+             0.0725 (0.0656)  time: 4.6874 (4.5725)  lr: 0.000900  max mem: 9486\n"
+        )
+    };
+    let log = line(0, 5.5, 5.5) + &line(20, 1.1, 1.6) + &line(40, 0.4, 1.0);
+    let (shown, notes, _) = read_text("file", &log);
+    assert_eq!(shown, "5.5 - - -, 1.1 - - -, 0.4 - - -", "{notes:?}");
+    assert!(notes.iter().any(|note| note.contains("means since the start")), "{notes:?}");
+}
+
+#[test]
+fn each_step_without_a_finite_loss_counts() {
+    let log: String =
+        (1..=20).map(|n| format!("step {n}/100 | loss nan (+nanz)| lr 8.57e-07 | 3994.72 ms\n")).collect();
+    let source = Source { name: "file".into(), prefix: None, bytes: log.into() };
+    let curve = read(&[source], None, &[]).expect("it is a curve").curves.remove(0);
+    assert!(curve.notes.iter().any(|note| note.contains("in 20 epochs")), "{:?}", curve.notes);
+    assert_eq!((curve.epochs.len(), curve.divergence.map(|it| it.epoch)), (20, Some(1)));
+}
+
+#[test]
+fn overwritten_progress_bars_are_restored() {
+    let bar = |batch: u32, loss: f64| {
+        format!("{batch:4}/1875 [==>.......] - ETA: 2s - loss: {loss:.4} - accuracy: 0.8{batch:03}")
+    };
+    let log = [
+        "Epoch 1/10".to_owned(),
+        "1875/1875 [====] - 21s 11ms/step - loss: 0.9000 - accuracy: 0.7000 - val_loss: 0.8000 - val_accuracy: 0.6000".to_owned(),
+        "Epoch 2/10".to_owned(),
+        bar(100, 0.8),
+        bar(900, 0.7),
+        bar(20, 0.6) + ".8900 - val_loss: 0.7500 - val_accuracy: 0.6500",
+        bar(800, 0.5) + " .8900 - val_loss: 0.7500 - val_accuracy: 0.6500",
+        bar(10, 0.4) + ".8800 - val_loss: 0.7000 - val_accuracy: 0.6600",
+        "Epoch 9/10[==>.......] - ETA: 2s - loss: 0.4000 - accuracy: 0.8010.8800 - val_loss: 0.7000 - val_accuracy: 0.6600".to_owned(),
+    ];
+    let (shown, notes, _) = read_text("file", &log.join("\n"));
+    assert!(shown.starts_with("0.9 0.7 0.8 0.6, 0.7 0.89 0.75 0.65, 0.5 0.88 0.7 0.66"), "{shown} {notes:?}");
+    assert!(!shown.contains("0.4 0.801 0.7"), "{shown}");
+    assert!(notes.iter().any(|note| note.contains("overwritten")), "{notes:?}");
+}
+
+#[test]
+fn losses_of_both_sets_at_a_step_need_no_word() {
+    let eval = |n: u32, train: f64, val: f64| format!("[eval] iter {n}: train {train} val {val} lr 7.50e-07\n");
+    let train = |n: u32, loss: f64| format!("[train] iter {n}: loss {loss} 2895 ms/iter\n");
+    let log = eval(0, 9.5, 9.25)
+        + &train(10, 8.5)
+        + &train(20, 7.5)
+        + &eval(20, 3.5, 3.25)
+        + &train(30, 0.75)
+        + &eval(40, 0.5, 0.75);
+    let (shown, notes, _) = read_text("file", &log);
+    assert_eq!(shown, "9.5 - 9.25 -, 3.5 - 3.25 -, 0.5 - 0.75 -", "{notes:?}");
+}
+
+#[test]
+fn rivals_pipelines_and_training_scores_are_understood() {
+    let refused = |text: &str| {
+        let source = Source { name: "file".into(), prefix: None, bytes: text.into() };
+        read(&[source], None, &[]).expect_err("it is no curve").what
+    };
+    let gan: String = (1..9).map(|n| format!("EPOCH  {n}: Dloss 0.7{n} Gloss 2.{n}\n")).collect();
+    assert!(refused(&gan).contains("a generator and a discriminator"), "{}", refused(&gan));
+    let spacy: String = (1..5).map(|n| format!("Losses {{'ner': {}.5}}\n", 9 - n)).collect();
+    assert_reads(&spacy, "8.5 - - -, 7.5 - - -, 6.5 - - -, 5.5 - - -");
+    let pipeline: String =
+        (1..4).map(|n| format!("Epoch {n} Losses: {{'tagger': 1.0, 'ner': {}.5}}\n", 9 - n)).collect();
+    assert_reads(&pipeline, "9.5 - - -, 8.5 - - -, 7.5 - - -");
+    let bare: String = (0..3).map(|n| format!("Epoch: {n}\n{{'ner': {}.5, 'parser': 1e-05}}\n", 9 - n)).collect();
+    assert_reads(&bare, "9.5 - - -, 8.5 - - -, 7.5 - - -");
+    let boosting: String = (0..4).map(|n| format!("[{n}]\ttrain-auc:0.99{n}\n")).collect();
+    assert_reads(&boosting, "- 0.99 - -, - 0.991 - -, - 0.992 - -, - 0.993 - -");
+}
+
+#[test]
+fn a_metric_of_validation_that_rises_is_a_score() {
+    let epoch = |n: u32, loss: f64, metric: f64| {
+        format!("Epoch {n} | Training loss: {loss}\nEpoch {n} | Validation metric: {metric}\n")
+    };
+    let log = epoch(0, 1.5, 0.01) + &epoch(1, 1.2, 0.2) + &epoch(2, 0.9, 0.25) + &epoch(3, 0.8, 0.3);
+    assert_reads(&log, "1.5 - - 0.01, 1.2 - - 0.2, 0.9 - - 0.25, 0.8 - - 0.3");
+    let log = epoch(0, 1.5, 0.9) + &epoch(1, 1.2, 0.7) + &epoch(2, 0.9, 0.5) + &epoch(3, 0.8, 0.4);
+    assert_reads(&log, "1.5 - 0.9 -, 1.2 - 0.7 -, 0.9 - 0.5 -, 0.8 - 0.4 -");
+}
+
+#[test]
+fn what_flowers_server_evaluates_is_of_validation() {
+    let round = |n: u32| {
+        format!(
+            "INFO :      [ROUND {n}]\nINFO :      configure_fit: strategy sampled 2 clients (out of 2)\nINFO :      aggregate_fit: received 2 \
+             results and 0 failures\nINFO :      Client c99f:\nINFO :      -> loss: {}.5\nINFO :      -> dice: 0.9\nINFO :      \
+             aggregate_evaluate: received 3 results and 0 failures\nINFO :      -> Mega Dice Score: 0.5{n}\nINFO :      -> Mega Dice Score \
+             (aug): 0.1{n}\n",
+            9 - n
+        )
+    };
+    assert_reads(&(1..=4).map(round).collect::<String>(), "8.5 - - 0.51, 7.5 - - 0.52, 6.5 - - 0.53, 5.5 - - 0.54");
+}
+
+#[test]
+fn batches_of_validation_are_no_steps_of_training() {
+    let train = |n: u32, loss: f64| {
+        format!("2021-12-07 14:58:42,588 - mmseg - INFO - Iter [{n}/20000]\tlr: 9.890e-03, loss: {loss}\n")
+    };
+    let val =
+        |score: f64| format!("2021-12-07 15:58:42,588 - mmseg - INFO - Iter(val) [500]\taAcc: 0.7010, mIoU: {score}\n");
+    let log = train(50, 2.5) + &train(100, 1.5) + &val(0.25) + &train(150, 1.0) + &train(200, 0.5) + &val(0.5);
+    assert_reads(&log, "2 - - 0.25, 0.75 - - 0.5");
+}
+
+#[test]
+fn losses_of_flowers_rounds_are_of_validation() {
+    let progress = |n: u32| format!("fit progress: ({n}, 0.0{n}75, {{'accuracy': 0.{n}012}}, 13.1)\n");
+    assert_reads(&(1..=3).map(progress).collect::<String>(), "- - 0.0175 0.1012, - - 0.0275 0.2012, - - 0.0375 0.3012");
+    let history = "INFO :      [ROUND 1]\nINFO :      [ROUND 2]\nINFO :      History (loss, distributed):\nINFO :      \tround 1: 2.5\nINFO \
+                   :      \tround 2: 1.5\nINFO :      History (metrics, distributed, evaluate):\nINFO :      {'accuracy': [(1, 0.25), (2, \
+                   0.5)]}\n";
+    assert_reads(history, "- - 2.5 0.25, - - 1.5 0.5");
+}
+
+#[test]
+fn headers_and_lines_that_two_processes_print_are_those_of_one_training() {
+    let header = |n: u32| format!("Epoch {n}/50\n----------\nModel saved to best.pth\n\n");
+    let epoch = |n: u32| {
+        header(n)
+            + &header(n)
+            + &format!(
+                "📊 Epoch {n} Results (263.3s):\n  Train - Loss: 0.9{n}, Acc: 0.5\n  Val   - Loss: 0.8{n}, Acc: 0.4\n"
+            )
+    };
+    assert_reads(&(epoch(1) + &epoch(2) + &epoch(3)), "0.91 0.5 0.81 0.4, 0.92 0.5 0.82 0.4, 0.93 0.5 0.83 0.4");
+    let line = |n: u32, train: f64| format!("[Epoch {n}]  - train loss: {train}  - validation loss: 0.8\n");
+    let lines = |n: u32| line(n, f64::from(20 - n)) + &line(n, f64::from(20 - n) + if n == 7 { 0.25 } else { 0.0 });
+    let (shown, notes, _) = read_text("file", &(1..=12).map(lines).collect::<String>());
+    assert_eq!((shown.matches(", ").count(), shown.contains(';')), (11, false), "{shown} {notes:?}");
+}

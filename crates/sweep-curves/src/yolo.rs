@@ -13,12 +13,18 @@ use super::rows::{Place, Row};
 /// Distance from the sum of the others, as a share, within which a part is their sum.
 const SUM: f64 = 0.01;
 
+/// The beginning of the names of scores, and the names of those beside mAP50-95.
+const METRICS: &str = "metrics";
+const OTHERS: [&str; 3] = ["precision", "recall", "mAP50"];
+
 /// The epoch under way.
 #[derive(Debug, Default)]
 pub struct Yolo {
     epoch: Option<f64>,
     loss: f64,
     score: Option<f64>,
+    /// The other scores, by the names that Ultralytics' table has for them.
+    others: Vec<(String, f64)>,
     /// Whether several parts were added.
     pub adds: bool,
     /// Whether the score is mAP.
@@ -42,8 +48,14 @@ impl Yolo {
         self.epoch?;
         let scores = scores(&words)?;
         // The best weights are validated once more at the end.
-        self.score = self.score.or(scores.last().copied());
-        self.finds |= scores.len() > 1;
+        let Some((score, others)) = scores.split_last().filter(|_| self.score.is_none()) else { return Some(None) };
+        let is_classifier = others.len() == 1;
+        self.score = Some(if is_classifier { others[0] } else { *score });
+        self.finds |= !is_classifier;
+        self.others = match is_classifier {
+            true => vec![(format!("{METRICS}/accuracy_top5"), *score)],
+            false => others.iter().zip(OTHERS).map(|(value, name)| (format!("{METRICS}/{name}"), *value)).collect(),
+        };
         Some(None)
     }
 
@@ -51,7 +63,8 @@ impl Yolo {
     pub fn finish(&mut self) -> Option<Row> {
         let place = Place { epoch: Some(self.epoch.take()?), step: None };
         let score = self.score.take().map(|score| ("val_accuracy".to_owned(), score));
-        let values = [("train_loss".to_owned(), self.loss)].into_iter().chain(score).collect();
+        let values = [("train_loss".to_owned(), self.loss)].into_iter().chain(score);
+        let values = values.chain(std::mem::take(&mut self.others)).collect();
         Some(Row { curve: "fit 1".to_owned(), place, values })
     }
 }
@@ -66,12 +79,12 @@ fn losses(words: &[&str]) -> Option<(f64, Vec<f64>)> {
     (!parts.is_empty()).then_some((epoch, parts))
 }
 
-/// Precision, recall, mAP50, and mAP50-95; or the accuracy of a classifier alone.
+/// Precision, recall, mAP50, and mAP50-95; or both accuracies of a classifier.
 fn scores(words: &[&str]) -> Option<Vec<f64>> {
     let numbers: Vec<f64> = words.strip_prefix(&["all"])?.iter().map_while(|word| word.parse().ok()).collect();
     let counts = words.iter().skip(1).take_while(|word| word.parse::<u64>().is_ok()).count();
     match (counts, numbers.len()) {
-        (0, 2) => Some(vec![numbers[0]]),
+        (0, 2) => Some(numbers),
         (1.., many) if many >= counts.min(2) + 4 => Some(numbers[counts.min(2)..counts.min(2) + 4].to_vec()),
         _ => None,
     }

@@ -114,7 +114,7 @@ pub fn diagnosed(name: &str, reading: Reading, task: Task, args: &Args) -> Vec<D
 /// none.
 fn left_over(curve: &ForeignCurve, findings: &mut Vec<Finding>) -> Vec<String> {
     let mut notes = Vec::new();
-    for (what, names) in [("not used", &curve.unused), ("not used, because they occur only once", &curve.once)] {
+    for (what, names) in [("not used", &curve.unused), ("not used, because each has a single value", &curve.once)] {
         let more = names.len().saturating_sub(MOST_UNUSED);
         let more = if more > 0 { format!(" and {more} more") } else { String::new() };
         let shown = names[..names.len().min(MOST_UNUSED)].join(", ");

@@ -22,12 +22,22 @@ impl File {
     /// Reads a file.
     pub fn new(source: &Source, bytes: &[u8]) -> Result<File, Problem> {
         let mut scalars = read(bytes)?;
-        if let Some(prefix) = &source.prefix {
+        let of_keras = is_of_validation(&scalars).then_some("validation");
+        // They have the values of `epoch_loss` and its like.
+        scalars.retain(|scalar| of_keras.is_none() || !scalar.name.ends_with("_vs_iterations"));
+        if let Some(prefix) = source.prefix.as_deref().or(of_keras) {
             scalars.iter_mut().for_each(|scalar| scalar.name = format!("{prefix}/{}", scalar.name));
         }
         let name = source.name.rsplit(['/', '\\']).next().unwrap_or_default().to_owned();
         Ok(File { name, scalars })
     }
+}
+
+/// Whether Keras wrote the file for the validation set. That writer alone has `evaluation_loss_vs_iterations` beside
+/// `epoch_loss`.
+fn is_of_validation(scalars: &[Scalar]) -> bool {
+    let is_named = |scalar: &Scalar| scalar.name == "evaluation_loss_vs_iterations";
+    scalars.iter().any(|scalar| scalar.name == "epoch_loss") && scalars.iter().any(is_named)
 }
 
 /// The first and the last step of one name, and the number of its values.

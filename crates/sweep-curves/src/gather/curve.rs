@@ -104,25 +104,35 @@ pub(super) fn curve(
         }
     }
     set_rates(&mut epochs, values, choices, &clock);
+    if epochs.is_empty() {
+        epochs = lost.keys().map(|epoch| (*epoch, EpochMetrics { epoch: *epoch, ..EpochMetrics::default() })).collect();
+    }
     let epochs: Vec<EpochMetrics> = epochs.into_values().collect();
-    let divergence = of_loss(telling, &epochs, lost).or_else(|| of_validation(&epochs, &lost_in_validation));
+    let divergence = of_loss(telling, &epochs, &lost).or_else(|| of_validation(&epochs, &lost_in_validation));
     let named_only = of_names(values, &metrics, choices, epochs.len(), is_printed);
     let doubles = doubles(values, &metrics, choices, &mut notes);
-    let places = values.values().flatten().filter(|(_, value)| value.is_finite());
-    let named: HashSet<u64> = places.filter_map(|(place, _)| Some(place.epoch?.ceil().to_bits())).collect();
     let read = Read {
         name: name.to_owned(),
         epochs: epochs.len(),
-        numbers: epochs.iter().map(|epoch| epoch.epoch).collect(),
+        numbers: epochs.iter().map(|epoch| epoch.epoch).chain(lost.into_keys()).collect(),
         names_epochs: matches!(clock, Clock::Epochs { .. }),
-        named: named.len(),
+        named: named(values),
         used: used(&metrics, &epochs),
         unused: named_only.unused.iter().chain(&named_only.once).chain(&doubles).cloned().collect(),
     };
-    let of_batch = |(name, _): (&str, &Points)| words(name).iter().any(|word| word == "batch" || word == "minibatch");
-    let single_batches = metrics[0].or(metrics[1]).is_some_and(of_batch);
+    let single_batches = metrics[0].or(metrics[1]).is_some_and(|(name, _)| is_of_batch(name));
     let curve = ForeignCurve { name: name.to_owned(), epochs, divergence, single_batches, notes, ..named_only };
     (!curve.epochs.is_empty() || curve.divergence.is_some()).then_some((curve, read))
+}
+
+/// The number of epochs that values name.
+fn named(values: &Values) -> usize {
+    let places = values.values().flatten().filter(|(_, value)| value.is_finite());
+    places.filter_map(|(place, _)| Some(place.epoch?.ceil().to_bits())).collect::<HashSet<u64>>().len()
+}
+
+fn is_of_batch(name: &str) -> bool {
+    words(name).iter().any(|word| word == "batch" || word == "minibatch")
 }
 
 /// A curve without epochs that has the names that were used or not, beside this number of epochs.
@@ -133,18 +143,36 @@ fn of_names(
     epochs: usize,
     is_printed: bool,
 ) -> ForeignCurve {
-    let unused = unused(values, metrics, choices);
+    let mut unused = unused(values, metrics, choices);
+    unused.sort_by_key(|name| special::importance(name));
     let doubtful: Vec<String> =
         unused.iter().filter(|name| is_doubtful(name, values, metrics, is_printed)).cloned().collect();
     let may_be_validation = special::may_be_validation(&doubtful, metrics[0].is_some());
     // Words of a program or of an environment, with numbers here and there, are left out.
     let is_told = |name: &String| special::is_measure(name) || doubtful.contains(name);
     let is_rare = |name: &String| 3 * values[name].len() < epochs && !is_told(name);
+    let counts = |name: &String| words(name).first().is_some_and(|word| word == "epoch");
+    // Several values at one place are those of a configuration, or of a table of results.
+    let is_of_place = |name: &String| is_once(&values[name]) && (values[name].len() > 1 || !special::is_measured(name));
+    // A setting that a tool calls by the name of a score: `min_pos_iou`.
+    let used: HashSet<_> = metrics.iter().flatten().flat_map(|(_, points)| places(points)).collect();
+    let is_apart = |name: &String| names_part(name).is_none() && places(&values[name]).is_disjoint(&used);
+    let is_left = |name: &String| {
+        is_rare(name)
+            || epochs >= CURVE && is_apart(name) && is_setting(&values[name]) && values[name].len() > 1
+            || epochs >= CURVE && is_of_place(name)
+            || is_printed && !is_told(name) && !counts(name) && is_setting(&values[name])
+    };
     let (once, unused): (Vec<String>, Vec<String>) =
-        unused.into_iter().filter(|name| !is_rare(name)).partition(|name| epochs >= CURVE && values[name].len() == 1);
+        unused.into_iter().filter(|name| !is_left(name)).partition(|name| epochs >= CURVE && values[name].len() == 1);
     let names = METRICS.iter().zip(metrics).filter_map(|(metric, found)| Some((*metric, (*found)?.0.to_owned())));
     let names = names.filter(|(_, name)| meaning(name).is_none_or(|(_, far)| far > PLAIN)).collect();
     ForeignCurve { unused, once, may_be_validation, names, ..ForeignCurve::default() }
+}
+
+/// Whether values are those of a setting or a count: whole numbers, or always the same one.
+fn is_setting(points: &Points) -> bool {
+    points.iter().all(|(_, value)| value.fract() == 0.0) || points.iter().all(|(_, value)| *value == points[0].1)
 }
 
 /// Adds the learning rates, each of which is the last one of its epoch.
@@ -157,12 +185,12 @@ fn set_rates(epochs: &mut BTreeMap<u32, EpochMetrics>, values: &Values, choices:
 }
 
 /// Where the loss that tells of it stopped being finite for good.
-fn of_loss(telling: Option<usize>, epochs: &[EpochMetrics], lost: BTreeMap<u32, f64>) -> Option<Divergence> {
+fn of_loss(telling: Option<usize>, epochs: &[EpochMetrics], lost: &BTreeMap<u32, f64>) -> Option<Divergence> {
     let last_finite = epochs.iter().rev().find(|m| telling.is_none_or(|at| m.get(METRICS[at]).is_some()));
     let after = last_finite.map_or(0, |m| m.epoch);
-    lost.into_iter().find(|(epoch, _)| *epoch > after).map(|(epoch, value)| {
+    lost.iter().find(|(epoch, _)| **epoch > after).map(|(epoch, value)| {
         let of = if telling == Some(4) { "validation" } else { "training" };
-        Divergence { epoch, what: format!("{of} loss is {value}") }
+        Divergence { epoch: *epoch, what: format!("{of} loss is {value}") }
     })
 }
 
@@ -305,14 +333,15 @@ fn several_values(name: &str, means: &BTreeMap<u32, (f64, u32)>, notes: &mut Vec
 fn is_doubtful(name: &str, values: &Values, metrics: &[Found; METRICS.len()], is_printed: bool) -> bool {
     let points = &values[name];
     // Counts and settings are no metrics.
-    if points.iter().all(|(_, value)| value.fract() == 0.0) || points.iter().all(|(_, value)| *value == points[0].1) {
+    if is_setting(points) && (points.len() > 1 || points[0].1.fract() == 0.0) {
         return false;
     }
+    let is_short = metrics[0].is_some_and(|(_, losses)| losses.len() < CURVE);
     let is_beside_loss = metrics[0].is_some_and(|(_, losses)| places(points).is_subset(&places(losses)));
     let is_of_epoch = points.iter().any(|(place, _)| place.epoch.is_some());
     // Beside the loss of a step, a score is that of the step's batch.
     let is_of_batch = is_beside_loss && is_printed && !is_of_epoch;
-    points.len() > 1
+    (points.len() > 1 || is_short)
         && (names_part(name).is_some_and(is_validation)
             || special::is_better_high(name) && !is_of_batch
             || is_of_epoch && quantity(name) == Some("accuracy") && names_part(name).is_none()
@@ -341,7 +370,12 @@ fn doubles(
             quantity(name) == quantity(used) && !words(name).iter().any(|word| ERRORS.contains(&&**word));
         let is_other = same_quantity && (names_part(name) != names_part(used) || points.len() == known.len());
         let differs = (own - other).abs() > 0.05 * own.abs().max(other.abs());
-        if name != used && is_other && differs && !choices.iter().any(|choice| choice.column == *name) {
+        if name != used
+            && is_other
+            && differs
+            && !is_part(name, used)
+            && !choices.iter().any(|choice| choice.column == *name)
+        {
             if end(points) > end(known) {
                 let [own, other] = [points, known].map(|points| end(points).unwrap_or_default());
                 note(notes, format!("{name} goes on to {own}, but {used} was used and ends at {other}"));
@@ -357,6 +391,16 @@ fn doubles(
     doubles.into_values().flatten().map(str::to_owned).chain(longer).collect()
 }
 
+/// Whether a name is that of a part of the loss, or of another one, beside a plain loss that was used: `loss_ce`.
+fn is_part(name: &str, used: &str) -> bool {
+    quantity(used) == Some("loss") && losses(name) > losses(used)
+}
+
+/// The number of words in a name that stand for a loss.
+fn losses(name: &str) -> usize {
+    words(name).iter().filter(|word| quantity(word) == Some("loss")).count()
+}
+
 /// The names that were not used and are neither places nor times.
 fn unused(values: &Values, metrics: &[Found; METRICS.len()], choices: &[Choice]) -> Vec<String> {
     let used = |name: &str| metrics.iter().flatten().any(|(used, _)| *used == name);
@@ -370,9 +414,10 @@ fn unused(values: &Values, metrics: &[Found; METRICS.len()], choices: &[Choice])
         !is_validated && names_part(used).is_some() && names_part(name).is_none() && values[name].len() > 1
     };
     let is_double = |name: &str| match meaning(name) {
-        Some((Target::Metric(at), _)) => {
-            metrics[at].is_some_and(|(used, _)| same(used, name) || !numbered(name) && !may_be_validation(used, name))
-        }
+        Some((Target::Metric(at), _)) => metrics[at].is_some_and(|(used, _)| {
+            let is_same = same(used, name) || !numbered(name) && !may_be_validation(used, name);
+            is_same && !is_part(name, used)
+        }),
         Some(_) => true,
         None => false,
     };

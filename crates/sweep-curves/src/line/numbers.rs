@@ -7,6 +7,10 @@ use crate::names::{self, is_bare_part, is_part, is_small, meaning, names_both, n
 use crate::scan::Token;
 use crate::special::{GUESSED, is_better_high, is_measure, is_metric, score, stands_for};
 
+/// Ends of the names of files.
+const FILES: [&str; 12] =
+    [".py", ".cpp", ".cc", ".c", ".rs", ".jpg", ".jpeg", ".png", ".txt", ".json", ".yaml", ".pth"];
+
 impl Parser<'_> {
     pub(super) fn fraction(&mut self, a: f64, b: f64) {
         // `Epochs: 3/10`; a number alone would be a setting.
@@ -45,6 +49,31 @@ impl Parser<'_> {
         if !self.named {
             (self.line.epoch, self.named) = (Some(number), true);
         }
+    }
+
+    /// Takes a number and the mean in brackets behind it, if there is one: the mean is the value. Returns how many pieces
+    /// it took.
+    pub(super) fn value(&mut self, rest: &[Token], value: f64, (percent, unit, decimal): (bool, bool, bool)) -> usize {
+        let blank = usize::from(rest.first() == Some(&Token::Mark('\t')));
+        let mean = mean_in_brackets(&rest[blank.min(rest.len())..], value);
+        let Some((Token::Number { value: mean, percent: of_share, unit: false, .. }, length)) = mean else {
+            self.number(value, percent, unit, decimal, false);
+            return 1;
+        };
+        let second = std::mem::take(&mut self.in_brackets_next);
+        if !second.is_empty() && self.separated {
+            self.number(value, percent, unit, decimal, false);
+            (self.phrase, self.separated) = (second, true);
+            self.number(*mean, *of_share, false, true, false);
+            return 1 + blank + length;
+        }
+        // `acc 98% (0.02)` has a deviation; `acc 0.98 (98%)` has the same number twice.
+        let running = !percent && !of_share;
+        let pairs = self.line.pairs.len();
+        self.number(if running { *mean } else { value }, percent, unit, decimal, running);
+        let named = self.line.pairs.get(pairs).filter(|_| running).map(|pair| pair.name.clone());
+        self.line.own.extend(named.map(|name| (name, value)));
+        1 + blank + length
     }
 
     pub(super) fn number(&mut self, value: f64, percent: bool, unit: bool, decimal: bool, running: bool) {
@@ -124,7 +153,8 @@ impl Parser<'_> {
         let ends = self.separated || !self.phrase.last().is_some_and(|word| is_small(word));
         let meaning = meaning(name).or_else(|| stands_for(name));
         let metric = || ends && matches!(meaning, Some((Target::Metric(_) | Target::LearningRate, _)));
-        let ends_in_loss = || self.phrase.last().is_some_and(|word| word.eq_ignore_ascii_case("loss"));
+        // `Dloss 0.7`.
+        let ends_in_loss = || self.phrase.last().is_some_and(|word| word.to_lowercase().ends_with("loss"));
         !name.is_empty()
             && (metric()
                 || ends_in_loss()
@@ -150,8 +180,8 @@ impl Parser<'_> {
         if name.contains('_') && name == name.to_uppercase() && meaning(&name).is_none() && value.fract() == 0.0 {
             return;
         }
-        // A place in a source file: `trainer.py:332`.
-        if [".py", ".cpp", ".cc", ".c", ".rs"].iter().any(|end| name.ends_with(end)) {
+        // A file, or a place in one: `trainer.py:332`.
+        if FILES.iter().any(|end| name.ends_with(end)) {
             return;
         }
         if let Some(part) = is_part(&name).filter(|_| is_bare_part(&name)) {
@@ -198,7 +228,8 @@ impl Parser<'_> {
         self.line.pairs.push(Pair { name, value, running });
     }
 
-    /// Whether a whole number belongs to the name before it, because another number is its value: `Prec@1  05 100.0 (99.9)`.
+    /// Whether a whole number belongs to the name before it, because another number is its value: `Prec@1  05 100.0
+    /// (99.9)`.
     pub(super) fn is_of_name(&self, rest: &[Token]) -> bool {
         let blank = usize::from(rest.first() == Some(&Token::Mark('\t')));
         let value = rest.get(blank);
@@ -275,9 +306,9 @@ pub(super) fn is_end_of_range(next: Option<&Token>) -> bool {
     matches!(next, Some(Token::Number { value, decimal: false, .. }) if *value < 0.0)
 }
 
-/// The mean so far in brackets behind a value, and its length in pieces: `Loss 6.9 (7.0)`. What the value changed by is no mean:
-/// `loss: 2.9 (-0.02)`.
-pub(super) fn mean_in_brackets<'t, 'a>(rest: &'t [Token<'a>], value: f64) -> Option<(&'t Token<'a>, usize)> {
+/// The mean so far in brackets behind a value, and its length in pieces: `Loss 6.9 (7.0)`. What the value changed by is no
+/// mean: `loss: 2.9 (-0.02)`.
+fn mean_in_brackets<'t, 'a>(rest: &'t [Token<'a>], value: f64) -> Option<(&'t Token<'a>, usize)> {
     let (mean, length) = match rest {
         [Token::Mark('('), Token::Mark('\t'), mean @ Token::Number { .. }, Token::Mark(')'), ..] => (mean, 4),
         [Token::Mark('('), mean @ Token::Number { .. }, Token::Mark(')'), ..] => (mean, 3),

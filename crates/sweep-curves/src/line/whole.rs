@@ -1,8 +1,9 @@
 //! What a line is besides its metrics: a header, a remark, or a part of a progress bar.
 
 use super::{Line, Pair, is_epoch};
-use crate::names::{self, is_part, meaning};
+use crate::names::{self, is_bare_part, is_part, meaning};
 use crate::scan::Token;
+use crate::special::is_metric;
 
 /// Words of remarks on what was done, or on the best values so far.
 const REMARKS: [&str; 14] = [
@@ -72,6 +73,24 @@ pub(super) fn total(tokens: &[Token], bar: bool) -> Option<f64> {
         Some(Token::Mark('[')) if bar => fraction(solid.next_back()),
         _ => None,
     }
+}
+
+/// Takes loose numbers of both sets at a step for losses: `iter 500: train 3.7 val 3.6`. Returns the loose numbers that are
+/// left.
+pub(super) fn losses_of_sets(line: &mut Line, loose: Vec<Pair>) -> Vec<Pair> {
+    let is_set = |pair: &Pair| is_bare_part(&pair.name);
+    let of_validation = |pair: &Pair| names::names_part(&pair.name).is_some_and(names::is_validation);
+    let has = |validation: bool| loose.iter().any(|pair| is_set(pair) && of_validation(pair) == validation);
+    if line.step.is_none() || !has(true) || !has(false) || line.pairs.iter().any(|pair| is_metric(&pair.name)) {
+        return loose;
+    }
+    let (sets, loose): (Vec<Pair>, Vec<Pair>) = loose.into_iter().partition(is_set);
+    // The nearest names there are: lines about steps may have a `train loss`, too.
+    let named =
+        |pair: Pair| Pair { name: if of_validation(&pair) { "val_loss" } else { "train_loss" }.to_owned(), ..pair };
+    line.pairs.extend(sets.into_iter().map(named));
+    line.names_no_quantity = true;
+    loose
 }
 
 /// Tells numbers apart that stand under the same name in a line: `Train Loss (dropout): 0.5, Train Loss (no dropout): 0.1`.

@@ -91,6 +91,8 @@ impl Printed {
                 self.next_fit(OVER, rows)
             }
             Some(before) if number == before && !line.alone => return true,
+            // A header that is printed twice.
+            Some(before) if number == before && self.values.is_empty() && line.heading.is_none() => return true,
             // `val epoch: 3` below `train epoch: 3`.
             Some(before) if number == before && line.heading.is_some() && line.heading != self.section => {
                 self.section = line.heading;

@@ -8,7 +8,7 @@ use super::labels::{self, Labels};
 use super::trailing::Order;
 use crate::{Problem, special, table};
 
-use super::{Line, Printed, Records, Row, Text, is_metric, names, of_process, record, without_escapes};
+use super::{Line, Printed, Records, Row, Text, is_metric, names, of_process, overwritten, record, without_escapes};
 
 /// The rows of a text, and how it was understood.
 pub struct Said {
@@ -22,6 +22,8 @@ pub struct Said {
 
 /// Reads what a script printed.
 pub fn read(text: &str) -> Said {
+    let restored = overwritten::restored(text);
+    let text = restored.as_deref().unwrap_or(text);
     let lists_trials = special::lists_trials(text);
     let pass = |mut printed: Printed| {
         printed.records = Some(Records::default());
@@ -36,6 +38,12 @@ pub fn read(text: &str) -> Said {
         (printed, rows, _) = pass(again);
     }
     let mut notes = printed.notes();
+    if restored.is_some() {
+        notes.push(
+            "progress bars were overwritten, so the training metrics of some epochs are the last ones that were drawn"
+                .to_owned(),
+        );
+    }
     let names_epochs = rows.iter().any(|row| row.place.epoch.is_some());
     let problem = match () {
         () if lists_trials && !names_epochs => Some(special::trials()),

@@ -64,7 +64,8 @@ pub struct Records {
     pub epochs: BTreeSet<u64>,
     /// Whether batches of the same epoch have evaluations of their own.
     pub evaluates_within: bool,
-    /// Forms of lines with numbers beside words of a metric that were not understood: the first one, and how many there are.
+    /// Forms of lines with numbers beside words of a metric that were not understood: the first one, and how many there
+    /// are.
     pub unread: HashMap<u64, (String, usize)>,
     known: HashMap<u64, usize>,
     values: usize,
@@ -197,9 +198,10 @@ impl Records {
     }
 
     /// Forms of lines that name their epoch, which nearly always comes once: if it comes again, the training began again.
+    /// Lines that come several times with the same numbers are those of several processes.
     pub fn restarts(&self) -> HashSet<u64> {
-        let is_restarted =
-            |form: &Form| form.names_epochs && !form.is_progress && form.again > 0 && form.turns > RARELY * form.again;
+        let is_rare = |form: &Form| form.turns > RARELY * form.again && form.turns > RARELY * (form.lines - form.turns);
+        let is_restarted = |form: &Form| form.names_epochs && !form.is_progress && form.again > 0 && is_rare(form);
         self.known.iter().filter(|(_, at)| is_restarted(&self.forms[**at])).map(|(key, _)| *key).collect()
     }
 
@@ -257,7 +259,8 @@ fn quoted(line: &str) -> String {
     line.trim().chars().take(QUOTED).collect()
 }
 
-/// A number under an unknown name, if the name or the line tells that it is of the validation set, or if it is a measurement.
+/// A number under an unknown name, if the name or the line tells that it is of the validation set, or if it is a
+/// measurement.
 fn of_validation(pair: &Pair, line: &Line) -> Option<Pair> {
     let name = match line.part.filter(|part| is_validation(part) && names_part(&pair.name).is_none()) {
         Some(part) => format!("{part} {}", pair.name),

@@ -5,6 +5,8 @@ use std::sync::LazyLock;
 
 use regex::Regex;
 
+use super::Printed;
+
 /// A round and its number: `Round 3/50`, `[ROUND 3]`, `Communication round: 3`.
 static ROUND: LazyLock<Regex> = LazyLock::new(|| {
     Regex::new(r"(?i)\b(?:(?:communication|global|federated|fl|server|comm)[ _-]?)?round[\s:=#\[(-]*(\d+)\b")
@@ -48,6 +50,26 @@ impl Rounds {
         self.moves >= FEW
             && self.back * FEW < self.moves
             && (self.epoch.is_none() || 2 * self.restarts + FEW >= self.moves)
+    }
+}
+
+/// The set that the lines below one of Flower's are of, if it says which: evaluation, or none.
+fn phase(text: &str) -> Option<Option<&'static str>> {
+    let begins = |phases: [&str; 2]| phases.iter().any(|phase| text.contains(phase));
+    if begins(["configure_evaluate:", "aggregate_evaluate:"]) {
+        return Some(Some("evaluate"));
+    }
+    begins(["configure_fit:", "aggregate_fit:"]).then_some(None)
+}
+
+impl Printed {
+    /// Looks for a line that says which set the lines below it are of.
+    pub(super) fn phase(&mut self, text: &str) {
+        if self.by_rounds
+            && let Some(section) = phase(text)
+        {
+            (self.section, self.section_is_used, self.section_age) = (section, false, 0);
+        }
     }
 }
 

@@ -36,6 +36,23 @@ impl Printed {
         self.is_by_step
     }
 
+    /// Takes the values before the means in brackets at a step. Without epochs, these are means since the start of training.
+    pub(super) fn without_means(&mut self, line: &mut Line) {
+        if line.own.is_empty() || line.step.is_none() || line.epoch.or(self.epoch).is_some() {
+            return;
+        }
+        for (name, own) in std::mem::take(&mut line.own).into_iter().filter(|(name, _)| !of_validation(name)) {
+            let mut pairs = line.pairs.iter_mut().filter(|pair| pair.name == name);
+            pairs.by_ref().for_each(|pair| (pair.value, pair.running) = (own, false));
+            if is_metric(&name) {
+                self.note(
+                    "the numbers in brackets are means since the start of training, so the numbers before them were \
+                     used",
+                );
+            }
+        }
+    }
+
     /// Takes batches for steps, if evaluations stand between them: a line without an epoch is of the step above it.
     pub(super) fn by_batch(&self, line: &mut Line) {
         if !self.by_batch || line.bar {

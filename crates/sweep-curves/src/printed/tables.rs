@@ -56,11 +56,14 @@ impl Printed {
         leaves
     }
 
-    /// Takes the rows of a history, which is a run of its own.
+    /// Takes the rows of a history, which is a run of its own. If it counts steps and has other metrics than the epochs
+    /// before, it is about these, as Flower's is about rounds.
     pub(super) fn history(&mut self, found: Vec<Row>, rows: &mut Vec<Row>) {
         if !found.is_empty() {
             self.hand_over(rows);
-            self.fit += u32::from(self.counted > 0.0);
+            let is_known = |row: &Row| row.values.iter().any(|(name, _)| self.is_named(name));
+            let goes_on = self.epoch.is_some() && found.iter().all(|row| row.place.epoch.is_none() && !is_known(row));
+            self.fit += u32::from(self.counted > 0.0 && !goes_on);
             rows.extend(found.into_iter().map(|row| Row { curve: self.curve(), ..row }));
             self.counted += 1.0;
         }

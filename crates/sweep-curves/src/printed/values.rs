@@ -111,7 +111,7 @@ impl Printed {
     }
 
     /// Whether an earlier epoch of the training run has a value of this name.
-    fn is_named(&self, name: &str) -> bool {
+    pub(super) fn is_named(&self, name: &str) -> bool {
         self.named.0 == self.fit && self.named.1.contains(name)
     }
 

@@ -33,6 +33,11 @@ pub(super) fn bare_sets(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> boo
         let (name, set) = (name.clone(), set(name));
         let points = values.to_mut().remove(&name).unwrap_or_default();
         values.to_mut().insert(format!("{set} loss"), points);
+    } else if is_rising_metric(name, &values[name]) && !has(values, "val_accuracy") {
+        note(notes, format!("{name} was read as a score, because its numbers are shares and rise"));
+        let name = name.clone();
+        let points = values.to_mut().remove(&name).unwrap_or_default();
+        values.to_mut().insert("val_accuracy".to_owned(), points);
     }
 }
 
@@ -104,6 +109,13 @@ fn both_sets(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &
 
 fn by_epoch(points: &mut Points) {
     points.sort_by(|(one, _), (other, _)| one.epoch.partial_cmp(&other.epoch).unwrap_or(std::cmp::Ordering::Equal));
+}
+
+/// Whether a `metric` of a set is a score: its numbers are shares and rise.
+fn is_rising_metric(name: &str, points: &Points) -> bool {
+    let numbers: Vec<f64> = points.iter().map(|(_, value)| *value).filter(|value| value.is_finite()).collect();
+    let is_metric = names::words(name).iter().any(|word| word == "metric" || word == "metrics");
+    is_metric && numbers.len() > 2 && numbers.iter().all(|value| (0.0..=1.0).contains(value)) && rise(&numbers) > 0.0
 }
 
 /// How far the mean of the last third of values is above that of the first third.
