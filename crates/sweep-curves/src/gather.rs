@@ -1,6 +1,9 @@
 //! Builds curves from rows: maps each name to a metric, each value to an epoch, and says what was guessed or left over.
 
+mod counts;
 mod curve;
+mod fits;
+mod left_out;
 mod sets;
 
 use std::borrow::Cow;
@@ -14,8 +17,9 @@ use super::rows::{Place, Row};
 use super::special;
 use super::{ForeignCurve, Problem};
 use curve::curve;
+pub use curve::is_of_one_epoch;
+use left_out::{without_copies, without_tests};
 use sweep_core::nearest::nearest;
-use sweep_core::trial::{EpochMetrics, METRICS};
 
 /// Maximum number of values that are read.
 const MOST_VALUES: usize = 5_000_000;
@@ -222,7 +226,7 @@ impl Gather {
         let of_models = begun.into_iter().flat_map(|one| by_model(one, notes));
         let of_models: Vec<(String, Values)> = of_models.collect();
         self.curves = match is_printed {
-            true => of_models.into_iter().flat_map(|one| by_range(one, notes)).collect(),
+            true => fits::measured(of_models.into_iter().flat_map(|one| by_range(one, notes)).collect()),
             false => of_models,
         };
     }
@@ -231,6 +235,7 @@ impl Gather {
     pub fn finish(mut self, choices: &[Choice]) -> Result<(Vec<ForeignCurve>, Vec<String>), Problem> {
         let mut notes = self.notes.clone();
         merge_writers(&mut self.curves, &mut notes);
+        let is_only = self.curves.len() == 1;
         if choices.is_empty() {
             self.divide(&mut notes);
         }
@@ -248,15 +253,11 @@ impl Gather {
         {
             return Err(problem);
         }
-        let alone = self.curves.len() == 1;
+        let alone = self.curves.len() == 1 && (is_only || self.curves[0].0.starts_with("fit "));
         let (mut curves, mut unread, mut found_in) = (Vec::new(), Vec::new(), Vec::new());
         let has_runs = self.curves.iter().any(|(name, _)| name.starts_with("run "));
         for (name, values) in &self.curves {
-            let shown = match name.as_str() {
-                _ if alone => "",
-                "" if has_runs => "run 1",
-                name => name,
-            };
+            let shown = if alone { "" } else { shown(name, has_runs) };
             let mut own: Vec<String> = Vec::new();
             self.parts.iter().filter(|part| part.has(name)).for_each(|part| own.extend(part.notes.iter().cloned()));
             let values = special::rewrite(values, choices, &mut own);
@@ -301,6 +302,11 @@ impl Gather {
             false => Ok((curves, notes)),
         }
     }
+}
+
+/// The name of one of several curves.
+fn shown(name: &str, has_runs: bool) -> &str {
+    if name.is_empty() && has_runs { "run 1" } else { name }
 }
 
 /// Takes apart the models of a curve, each of which has losses of both sets under a word of its own, `reg_loss` and
@@ -415,49 +421,6 @@ fn merge_writers(curves: &mut Vec<(String, Values)>, notes: &mut Vec<String>) {
              sorted",
             count - 1
         ));
-    }
-}
-
-/// Drops curves of one epoch beside longer ones: another cell of a notebook, or the end of a log, has a test after training.
-fn without_tests(curves: &mut Vec<ForeignCurve>, notes: &mut Vec<String>) {
-    let is_test = ForeignCurve::is_single;
-    if curves.iter().any(|curve| curve.epochs.len() >= CURVE - 1) && curves.iter().any(is_test) {
-        let left: Vec<&str> = curves.iter().filter(|curve| is_test(curve)).map(|curve| curve.name.as_str()).collect();
-        notes.push(format!("these were left out, because a single value is not a curve: {}", listed(&left)));
-        curves.retain(|curve| !is_test(curve));
-        if let [only] = &mut curves[..] {
-            only.name.clear();
-        }
-    }
-}
-
-/// Drops curves that only repeat a part of another one: a history that is printed after its training.
-fn without_copies(curves: &mut Vec<ForeignCurve>, notes: &mut Vec<String>) {
-    let close = |one: f64, other: f64| (one - other).abs() <= 1e-4 * (1.0 + other.abs());
-    let repeats = |one: &EpochMetrics, other: &EpochMetrics| {
-        let values = METRICS.iter().filter_map(|name| Some((one.get(name)?, other.get(name))));
-        values.into_iter().all(|(one, other)| other.is_some_and(|other| close(one, other)))
-    };
-    let of_epoch = |curve: &ForeignCurve, epoch: u32| {
-        curve.epochs.binary_search_by_key(&epoch, |metrics| metrics.epoch).ok().map(|at| curve.epochs[at])
-    };
-    let is_copy = |copy: &ForeignCurve, of: &ForeignCurve| {
-        copy.epochs.len() > 2
-            && copy.epochs.len() <= of.epochs.len()
-            && copy.epochs.iter().all(|one| of_epoch(of, one.epoch).is_some_and(|other| repeats(one, &other)))
-    };
-    let mut copies = Vec::new();
-    for at in (1..curves.len()).rev() {
-        if curves[..at].iter().any(|of| is_copy(&curves[at], of)) {
-            copies.push(curves.remove(at).name);
-        }
-    }
-    if !copies.is_empty() {
-        let copies: Vec<&str> = copies.iter().rev().map(String::as_str).collect();
-        note(notes, format!("these were left out, because they repeat another curve: {}", listed(&copies)));
-        if let [only] = &mut curves[..] {
-            only.name.clear();
-        }
     }
 }
 
