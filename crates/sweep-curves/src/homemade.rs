@@ -10,6 +10,38 @@ fn epochs(of_epoch: impl Fn(u32, f64, f64) -> String) -> String {
 const BOTH: &str = "0.9 - 0.8 -, 0.7 - 0.75 -, 0.6 - 0.7 -";
 
 #[test]
+fn a_test_after_training_does_not_stand_for_a_course() {
+    let epoch = |n: u32, loss: f64, f1: f64| format!("Epoch {n}: loss={loss}, val_f1={f1}, lr=1e-3\n");
+    let log = "Test Results:\n  Accuracy: 0.52\n  F1 (weighted): 0.5\n".to_owned()
+        + &epoch(0, 0.9, 0.1)
+        + &epoch(20, 0.7, 0.3)
+        + "  Test Results:\n    Accuracy: 0.35\n    F1 (weighted): 0.4\n";
+    assert_says(&log, "0.9 - - 0.1, 0.7 - - 0.3", "a single value is not a curve: test Accuracy");
+}
+
+#[test]
+fn the_losses_of_rivals_are_known_by_short_names_and_validation_beside_them_is_read() {
+    let rows: String = (0..6).map(|n| format!("{},{n},0.6,1.4{n}\n", n / 2)).collect();
+    assert!(refusal(&format!("epoch,batch,loss_gen,loss_dis\n{rows}")).contains("a generator and a discriminator"));
+    let rows: String = (1..5).map(|n| format!("{n},8.3,0.1,7.{n},2{n}.5\n")).collect();
+    assert_says(
+        &format!("epoch,loss_G,loss_D,val_loss_G,val_psnr\n{rows}"),
+        "- - 7.1 -, - - 7.2 -, - - 7.3 -, - - 7.4 -",
+        "the validation set alone was read",
+    );
+}
+
+#[test]
+fn a_chosen_column_is_not_guessed_again() {
+    let rows: String = (1..5).map(|n| format!("{n},0.{n},0.{n},1.{n}\n")).collect();
+    let source = Source { name: "file".into(), prefix: None, bytes: format!("epoch,a,b,total\n{rows}").into() };
+    let choices = ["train_loss=a", "val_loss=b"].map(|text| text.parse().expect("it is a choice"));
+    let reading = read(&[source], None, &choices).expect("it is a table");
+    let notes: Vec<&String> = reading.notes.iter().chain(&reading.curves[0].notes).collect();
+    assert!(!notes.iter().any(|note| note.contains("was read as")), "{notes:?}");
+}
+
+#[test]
 fn runs_are_numbered_from_the_first_and_near_ones_are_no_copies() {
     let run = |more: f64| -> String {
         (0..4).map(|n| format!("Epoch: {n} loss: {:.3}\n", 223.815 + more + f64::from(n))).collect()

@@ -8,7 +8,7 @@ mod source;
 use std::borrow::Cow;
 
 use super::Source;
-use super::gather::{Points, Values, listed, note};
+use super::gather::{Points, Values, is_of_one_epoch, listed, note};
 use super::names::{self, Choice, Target, meaning, names_part};
 use super::rows::Place;
 pub use conversion::stands_for;
@@ -21,7 +21,7 @@ use sweep_core::trial::METRICS;
 
 /// Words of losses that are a part of another one or a rival's, or of their weights.
 const PARTS: &str = "weight weights coef coeff lambda aux kl kld reg regularization commit adv gen generator disc discriminator \
-    style content perceptual";
+    dis style content perceptual";
 /// Scores of a validation set by their names in lower case, the most telling first.
 const SCORES: [&[&str]; 9] = [
     &["map", "map50_95", "map5095", "ap"],
@@ -48,13 +48,14 @@ pub fn rewrite<'a>(values: &'a Values, choices: &[Choice], notes: &mut Vec<Strin
     let is_free = |name: &str| !choices.iter().any(|choice| choice.column == name);
     if choices.is_empty() {
         refused::without_rivals(&mut values, notes);
+        refused::beside_rewards(&values, notes);
     }
     numbered_sets(&mut values, notes);
     sets::bare_sets(&mut values, &is_free, notes);
     scores_of_catboost(&mut values, notes);
     sums(&mut values, &is_free, notes);
     conversion::conversions(&mut values, &is_free, notes);
-    only_losses(&mut values, &is_free, notes);
+    only_losses(&mut values, choices, notes);
     score_for_accuracy(&mut values, &is_free, notes);
     accuracy_of_output(&mut values, &is_free, notes);
     values
@@ -127,13 +128,16 @@ fn sum(one: Points, other: Points) -> Points {
 
 /// If a set has no loss by a known name, but one with unknown words, it is that one: `dice_loss`. If nothing else was
 /// measured, one of several is taken.
-fn only_losses(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
+fn only_losses(values: &mut Cow<Values>, choices: &[Choice], notes: &mut Vec<String>) {
+    let is_free = |name: &str| !choices.iter().any(|choice| choice.column == name);
+    let is_chosen = |metric: &str| choices.iter().any(|choice| choice.target.name() == metric);
     let mut of_training = None;
     // Times and counts only rise.
     let is_series = |points: &Points| {
         points.iter().any(|(_, value)| value.fract() != 0.0) && points.windows(2).any(|pair| pair[1].1 < pair[0].1)
     };
-    for (metric, of, validation) in [("train_loss", "training", false), ("val_loss", "validation", true)] {
+    let losses = [("train_loss", "training", false), ("val_loss", "validation", true)];
+    for (metric, of, validation) in losses.into_iter().filter(|(metric, ..)| !is_chosen(metric)) {
         let fits = |name: &&String| {
             let words = names::words(name);
             (words.iter().any(|word| word == "loss" || word == "losses") || is_total(name) && is_series(&values[*name]))
@@ -219,7 +223,7 @@ fn rank(name: &str) -> Option<usize> {
         return None;
     }
     let words = names::words(name);
-    let is_other = |word: &String| word == "loss" || word == "best" || word == "max";
+    let is_other = |word: &String| ["loss", "best", "max", "threshold", "thr"].contains(&word.as_str());
     if names_part(name).is_some_and(|part| !names::is_validation(part)) || words.iter().any(is_other) {
         return None;
     }
@@ -308,10 +312,8 @@ fn is_of_training(name: &str, values: &Values) -> bool {
 
 /// Shows a score as the accuracy if validation has nothing else.
 fn score_for_accuracy(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
-    let has_accuracy = ["val_loss", "val_accuracy", "train_accuracy"].iter().any(|metric| has(values, metric));
-    let is_series = |points: &Points| points.iter().any(|(place, _)| *place != points[0].0);
     let is_candidate =
-        |name: &str, points: &Points| is_series(points) && is_free(name) && !is_of_training(name, values);
+        |name: &str, points: &Points| !is_of_one_epoch(points) && is_free(name) && !is_of_training(name, values);
     let found = values.iter().filter(|(name, points)| is_candidate(name, points));
     let found: Vec<_> = found.filter_map(|(name, points)| Some((score(name)?, points.len(), name))).collect();
     // What is printed only where it got better is no curve.
@@ -319,7 +321,12 @@ fn score_for_accuracy(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool,
     let found = found.into_iter().filter(|(_, points, _)| 2 * points >= most);
     // Of names of sets that are unknown and one that is known, the latter is that of validation.
     let found = found.map(|(rank, _, name)| (names_part(name).is_none(), rank, name.clone())).min();
-    if let Some((.., name)) = found.filter(|_| !has_accuracy) {
+    let Some((.., name)) = found else { return };
+    // A test after training does not stand for a course over epochs.
+    let has_epochs = values[&name].iter().any(|(place, _)| place.epoch.is_some());
+    let is_accuracy = |name: &str| matches!(meaning(name), Some((Target::Metric(1 | 4 | 5), _)));
+    let stands_for = |points: &Points| !has_epochs || !is_of_one_epoch(points);
+    if !values.iter().any(|(other, points)| is_accuracy(other) && stands_for(points)) {
         use_score(values, &name, notes);
     }
 }
@@ -413,10 +420,13 @@ pub fn is_measure(name: &str) -> bool {
 
 /// Whether more of what a name says is better, so that it can stand for an accuracy and never for a loss.
 pub fn is_better_high(name: &str) -> bool {
-    const WORDS: &str =
-        "map ap ar iou miou dice f auc auroc precision recall score correct percent psnr ssim bleu rouge";
+    const WORDS: &str = "map ap ar iou miou dice f auc auroc precision recall score correct percent psnr ssim bleu rouge \
+        meteor cider mrr ndcg hits mcc kappa nmi ari";
     let is_known = |word: &str| WORDS.split(' ').any(|known| known == word);
     // `f1` is a score, and `f` alone may be anything.
     let bare = |word: &String| word != "f" && is_known(word.trim_end_matches(|letter: char| letter.is_ascii_digit()));
-    names::words(name).iter().any(bare)
+    // `P@1`, `Hits@10`.
+    let is_accuracy = names::quantity(name) == Some("accuracy");
+    let has_rank = || name.split_once('@').is_some_and(|(_, rank)| rank.starts_with(|c: char| c.is_ascii_digit()));
+    !is_accuracy && has_rank() || names::words(name).iter().any(bare)
 }
