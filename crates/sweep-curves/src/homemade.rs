@@ -32,6 +32,14 @@ fn the_losses_of_rivals_are_known_by_short_names_and_validation_beside_them_is_r
 }
 
 #[test]
+fn cells_with_lists_are_no_names() {
+    let rows: String = (0..5).map(|n| format!("{n},0.6{n},0.5{n},\"[0.6{n}, 0.7]\",3.{n}\n")).collect();
+    let table = format!(",ff_train_losses,ff_test_losses,fb_train_losses,fb_test_losses\n{rows}");
+    let (found, notes) = read_file("file", &table);
+    assert!(found.starts_with("0.6 - 0.5 -, 0.61 - 0.51 -") && notes.contains("lists of numbers"), "{found} {notes}");
+}
+
+#[test]
 fn a_chosen_column_is_not_guessed_again() {
     let rows: String = (1..5).map(|n| format!("{n},0.{n},0.{n},1.{n}\n")).collect();
     let source = Source { name: "file".into(), prefix: None, bytes: format!("epoch,a,b,total\n{rows}").into() };
