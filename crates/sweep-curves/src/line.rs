@@ -11,19 +11,34 @@ mod whole;
 
 use super::names::{is_bare_part, is_part, meaning, names_part, quantity};
 use super::scan::{Token, scan};
-use super::special::score;
+use super::special::is_measure;
 use super::{Target, names};
 pub(crate) use known::of_set;
 use leading::epoch_within;
 use numbers::{is_end_of_range, mean_in_brackets};
+pub(crate) use whole::announced;
 use whole::{
-    is_mean, is_one_value, is_partial, is_remark, is_time_unit, is_with_file, number_again, only_epoch, total,
+    is_end, is_mean, is_of_set, is_one_value, is_partial, is_remark, is_time_unit, is_with_file, number_again,
+    only_epoch, total,
 };
 
 /// Words before the number of an epoch, and words that make it another number: `best epoch: 7`.
 const EPOCH: [&str; 6] = ["epoch", "ep", "epoche", "epoch_in", "epoch_inner", "inner_epoch"];
 const NO_EPOCH: [&str; 9] = ["over", "best", "last", "per", "total", "max", "num", "each", "every"];
-const STEP: [&str; 9] = ["step", "iter", "iteration", "global_step", "batch", "batches", "it", "update", "up"];
+const STEP: [&str; 12] = [
+    "step",
+    "iter",
+    "iteration",
+    "global_step",
+    "batch",
+    "batches",
+    "it",
+    "update",
+    "up",
+    "minibatch",
+    "minibatches",
+    "mini-batch",
+];
 /// Words between the word and its number: `Epoch is: 3`, `Step no. 3`.
 const BETWEEN: [&str; 8] = ["is", "no", "nr", "number", "num", "index", "idx", "id"];
 /// Words before the number of an epoch that begins: `Start of epoch 3`.
@@ -48,6 +63,14 @@ pub struct Pair {
     pub value: f64,
     /// Whether it is a mean over the epoch so far, so that the last one counts.
     pub running: bool,
+}
+
+impl Pair {
+    /// A number under an unknown name as one of a set. `None` for that of the set alone.
+    fn of_set(self, part: &str) -> Option<Pair> {
+        let name = if names_part(&self.name).is_some() { self.name } else { format!("{part} {}", self.name) };
+        is_part(&name).is_none().then_some(Pair { name, ..self })
+    }
 }
 
 /// What a line says.
@@ -133,6 +156,9 @@ pub fn parse(text: &Text, part: Option<&'static str>, metric: &str) -> Line {
         && line.pairs.iter().any(|pair| matches!(meaning(&pair.name), Some((Target::Metric(_), _))))
     {
         line.pairs.extend(loose);
+    } else if let Some(part) = line.part.filter(|part| is_of_set(tokens, part) || line.starred) {
+        // `Test: [0/2]  ADE 1.29 (1.29)  FDE 2.45 (2.45)`.
+        line.pairs.extend(loose.into_iter().filter_map(|pair| pair.of_set(part)));
     } else {
         line.loose = loose;
     }
@@ -296,7 +322,8 @@ impl<'a> Parser<'a> {
             return None;
         }
         let length = inside.iter().take(REMARK).position(|token| *token == Token::Mark(')'))?;
-        let words = inside[..length].iter().map(|token| match token {
+        // `Accuracy (%): 95`.
+        let words = inside[..length].iter().filter(|token| **token != Token::Mark('%')).map(|token| match token {
             Token::Word(word) => Some(*word),
             _ => None,
         });
@@ -343,6 +370,11 @@ impl<'a> Parser<'a> {
         if self.wants_epoch && is_part(word).is_none() {
             self.wants_epoch = false;
         }
+        // `Loss at epoch 0 and iteration 500 is 0.3`: the name is that of what follows both places.
+        if lower == "and" && self.named && !self.separated && quantity(&self.phrase.join(" ")).is_some() {
+            self.placed = std::mem::take(&mut self.phrase);
+            return;
+        }
         let was_step = self.wants_step && is_part(word).is_some();
         self.wants_step = STEP.contains(&lower.as_str());
         if self.wants_step {
@@ -388,6 +420,11 @@ impl<'a> Parser<'a> {
             '\t' if matches!(next, Some(Token::Mark(':' | '='))) => {}
             // A minus or a hash between words is no separator by itself: `Epoch #3`, `Epoch... (3/10`.
             '#' | '.' if self.wants_epoch || self.wants_step => {}
+            // `Train. Acc.: 95%`, `Acc. 0.95`.
+            '.' if matches!(next, Some(Token::Mark(':' | '='))) => {}
+            '.' if matches!(next, Some(Token::Number { decimal: true, .. })) && self.has_metric() => {
+                self.separated = true;
+            }
             '-' if number_follows && !self.phrase.is_empty() && (self.line.bar || self.has_metric()) => {
                 self.separated = true;
             }
@@ -442,11 +479,13 @@ impl<'a> Parser<'a> {
 
     fn heading(&mut self) {
         let phrase = self.phrase.join(" ");
-        if let Some(part) = is_part(&phrase) {
+        // `Validate completed, avg loss: 4.0`.
+        let ended = || self.phrase.split_last().filter(|(last, _)| is_end(last)).map(|(_, words)| words.join(" "));
+        if let Some(part) = is_part(&phrase).or_else(|| is_part(&ended()?)) {
             self.part = Some(part);
         } else if !phrase.is_empty() && self.separated {
             self.quantity = quantity(&phrase).filter(|_| meaning(&phrase).is_some()).or(self.quantity);
-            let is_known = meaning(&phrase).is_some() || score(&phrase).is_some();
+            let is_known = meaning(&phrase).is_some() || is_measure(&phrase);
             self.part = names_part(&phrase).filter(|_| is_known).or(self.part);
         }
         self.phrase.clear();
