@@ -57,6 +57,33 @@ fn a_result_of_the_model_is_no_remark_and_a_line_with_the_time_of_its_epoch_name
 }
 
 #[test]
+fn loops_of_well_known_repositories_are_read() {
+    let informer = |n: u32, train: f64, val: f64| {
+        format!(
+            "\titers: 100, epoch: {n} | loss: 0.5\n\tspeed: 0.1s/iter; left time: 12.5s\n\titers: 200, epoch: {n} | loss: 0.4\n\
+             Epoch: {n} cost time: 5.3\nEpoch: {n}, Steps: 265 | Train Loss: {train} Vali Loss: {val} Test Loss: 0.95\n"
+        )
+    };
+    assert_reads(&epochs(informer), BOTH);
+    let theano = |n: u32, train: f64, val: f64| {
+        let (error, test) = (100.0 * (1.0 - val), 100.0 * train);
+        format!(
+            "epoch {n}, minibatch 2500/2500, validation error {error:.6} %\n     epoch {n}, minibatch 2500/2500, test error of \
+             best model {test:.6} %\n"
+        )
+    };
+    assert_reads(&epochs(theano), "- - - 0.8, - - - 0.75, - - - 0.7");
+    let sentence =
+        |n: u32, train: f64, val: f64| format!("At epoch {n} train loss is {train} and held-out loss is {val}\n");
+    let (found, notes) = read_file("file", &epochs(sentence).replace("held-out", "heldout"));
+    assert!(found == BOTH && notes.is_empty(), "{found} {notes}");
+    let leaders = |n: u32, train: f64, val: f64| {
+        format!("Epoch {n}:\n  train_loss ........ {train}\n  valid_loss ........ {val}\n")
+    };
+    assert_reads(&epochs(leaders), BOTH);
+}
+
+#[test]
 fn names_with_dots_and_units_are_read() {
     let dots = |n: u32, train: f64, val: f64| {
         format!(

@@ -25,9 +25,10 @@ use whole::{
 /// Words before the number of an epoch, and words that make it another number: `best epoch: 7`.
 const EPOCH: [&str; 6] = ["epoch", "ep", "epoche", "epoch_in", "epoch_inner", "inner_epoch"];
 const NO_EPOCH: [&str; 9] = ["over", "best", "last", "per", "total", "max", "num", "each", "every"];
-const STEP: [&str; 12] = [
+const STEP: [&str; 13] = [
     "step",
     "iter",
+    "iters",
     "iteration",
     "global_step",
     "batch",
@@ -370,6 +371,10 @@ impl<'a> Parser<'a> {
         if self.wants_epoch && is_part(word).is_none() {
             self.wants_epoch = false;
         }
+        // `train loss is 0.9 and validation loss is 0.8`.
+        if lower == "and" && self.phrase.is_empty() {
+            return;
+        }
         // `Loss at epoch 0 and iteration 500 is 0.3`: the name is that of what follows both places.
         if lower == "and" && self.named && !self.separated && quantity(&self.phrase.join(" ")).is_some() {
             self.placed = std::mem::take(&mut self.phrase);
@@ -420,8 +425,9 @@ impl<'a> Parser<'a> {
             '\t' if matches!(next, Some(Token::Mark(':' | '='))) => {}
             // A minus or a hash between words is no separator by itself: `Epoch #3`, `Epoch... (3/10`.
             '#' | '.' if self.wants_epoch || self.wants_step => {}
-            // `Train. Acc.: 95%`, `Acc. 0.95`.
+            // `Train. Acc.: 95%`, `Acc. 0.95`, `Acc ........ 0.95`.
             '.' if matches!(next, Some(Token::Mark(':' | '='))) => {}
+            '.' if matches!(next, Some(Token::Mark('.'))) && self.has_metric() => {}
             '.' if matches!(next, Some(Token::Number { decimal: true, .. })) && self.has_metric() => {
                 self.separated = true;
             }

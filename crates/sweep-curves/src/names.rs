@@ -19,12 +19,13 @@ const OTHERS: [(&str, Target); 4] = [
     ("trial", Target::Curve),
 ];
 /// Words for the validation set. The most certain come first; the last ones may mean a third set.
-const VALIDATION: [&str; 17] = [
+const VALIDATION: [&str; 19] = [
     "val",
     "valid",
     "validation",
     "validating",
     "validate",
+    "vali",
     "va",
     "vl",
     "crossval",
@@ -34,6 +35,7 @@ const VALIDATION: [&str; 17] = [
     "evaluating",
     "evaluate",
     "holdout",
+    "heldout",
     "test",
     "testing",
     "te",
@@ -365,7 +367,7 @@ pub fn same_name(one: &str, other: &str) -> bool {
     fn plain(word: &str) -> &str {
         match word {
             "acc" => "accuracy",
-            "valid" | "validation" => "val",
+            "valid" | "vali" | "validation" => "val",
             "training" => "train",
             word => word,
         }

@@ -6,6 +6,7 @@ use crate::gather::of_set;
 use crate::names::{self, is_bare_part, is_part, is_small, meaning, names_both, names_part, quantity, same_name};
 use crate::scan::Token;
 use crate::special::{is_better_high, is_metric, score, stands_for};
+use sweep_core::trial::METRICS;
 
 impl Parser<'_> {
     pub(super) fn fraction(&mut self, a: f64, b: f64) {
@@ -88,7 +89,7 @@ impl Parser<'_> {
             self.line.pairs.push(Pair { name: format!("{name} accuracy?"), value, running });
             return self.end_of_number();
         }
-        if percent && is_part(&name).is_some() && self.quantity.is_none() {
+        if percent && is_bare_part(&name) && self.quantity.is_none() {
             // `Validation: 100%` is a progress bar.
             (self.line.progress, self.part) = (true, is_part(&name));
             return self.end_of_number();
@@ -102,7 +103,9 @@ impl Parser<'_> {
             self.line.pairs.push(Pair { name: format!("{name} accuracy?"), value, running });
             return self.end_of_number();
         }
-        let share = percent && quantity(&name).or(self.quantity) == Some("accuracy");
+        // `validation error 60.0 %` is one, too.
+        let is_error = matches!(stands_for(&name), Some((Target::Metric(at), _)) if METRICS[at].ends_with("accuracy"));
+        let share = percent && (is_error || quantity(&name).or(self.quantity) == Some("accuracy"));
         self.pair(name, if share { value / 100.0 } else { value }, running);
         self.end_of_number();
     }
