@@ -77,6 +77,14 @@ fn loops_of_well_known_repositories_are_read() {
         |n: u32, train: f64, val: f64| format!("At epoch {n} train loss is {train} and held-out loss is {val}\n");
     let (found, notes) = read_file("file", &epochs(sentence).replace("held-out", "heldout"));
     assert!(found == BOTH && notes.is_empty(), "{found} {notes}");
+    let answers = |n: u32, train: f64, val: f64| {
+        format!("[{n}, 100] loss: {train}\nTest Loss: {val} | Acc: 40.000% (4000/10000)\n")
+    };
+    let (found, notes) = read_file("file", &epochs(answers));
+    assert!(found.starts_with("0.9 - 0.8 0.4") && !notes.contains("of the batches"), "{found} {notes}");
+    let behind =
+        |n: u32, train: f64, val: f64| format!("train_acc=50% test_acc={}% epoch={n} loss={train}\n", 100.0 * val);
+    assert_reads(&epochs(behind), "0.9 0.5 - 0.8, 0.7 0.5 - 0.75, 0.6 0.5 - 0.7");
     let leaders = |n: u32, train: f64, val: f64| {
         format!("Epoch {n}:\n  train_loss ........ {train}\n  valid_loss ........ {val}\n")
     };
@@ -241,7 +249,7 @@ fn several_values_an_epoch_are_said_with_their_number() {
     let (_, notes) = read_file("file", &format!("Epoch,Percentage,Loss\n{rows}"));
     assert!(notes.contains("Loss has 24 values in 6 epochs; each epoch shows their mean"), "{notes}");
     let step = |n: u32| {
-        let score = if n % 5 == 0 { "Accuracy on Test-Set: 71.38% (7138 / 10000)\n" } else { "" };
+        let score = if n.is_multiple_of(5) { "Accuracy on Test-Set: 71.38% (7138 / 10000)\n" } else { "" };
         format!("Global Step: {n}0, accuracy: 0.5, loss = 2.3{n}\nDiscriminator Accuracy: 0.5{n}\n{score}")
     };
     let (_, notes) = read_file("file", &(1..16).map(step).collect::<String>());

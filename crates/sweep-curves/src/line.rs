@@ -93,6 +93,8 @@ pub struct Line {
     pub batch: Option<f64>,
     /// The number of batches in that fraction.
     pub of: Option<f64>,
+    /// Whether the fraction stands before all metrics. Behind an accuracy, it may count answers: `Acc: 40% (40/100)`.
+    pub counts_batches: bool,
     /// The number of steps of a progress bar, with which the line begins: `10/10 [====]`.
     pub total: Option<f64>,
     /// Whether it reports on a part of an epoch: a batch, or a progress bar.

@@ -33,6 +33,7 @@ impl Parser<'_> {
             } else {
                 if self.line.batch.is_none() {
                     (self.line.batch, self.line.of) = (Some(a), Some(b));
+                    self.line.counts_batches = self.line.pairs.is_empty();
                 }
                 self.line.progress = true;
                 return;
@@ -45,6 +46,14 @@ impl Parser<'_> {
     pub(super) fn epoch(&mut self, number: f64) {
         if !self.named {
             (self.line.epoch, self.named) = (Some(number), true);
+        }
+        // `train_acc=0.5 test_acc=0.4 epoch=1 loss=0.9`: the loss is not of the last set.
+        let names = |validation: bool| {
+            let mut parts = self.line.pairs.iter().filter_map(|pair| names_part(&pair.name));
+            parts.any(|part| names::is_validation(part) == validation)
+        };
+        if names(true) && names(false) {
+            self.part = None;
         }
     }
 

@@ -127,7 +127,8 @@ impl Records {
         let is_done = line.batch.is_some() && line.batch == line.of && !redrawn;
         let is_part = line.progress || line.bar || line.partial || line.step.is_some() && self.epoch.is_some();
         form.is_progress |= redrawn || is_part && !is_done;
-        form.done = form.done.max(line.batch.zip(line.of).map_or(1.0, |(batch, of)| (batch + 1.0) / of.max(1.0)));
+        let batches = line.batch.zip(line.of).filter(|_| line.counts_batches);
+        form.done = form.done.max(batches.map_or(1.0, |(batch, of)| (batch + 1.0) / of.max(1.0)));
         form.is_running |= redrawn || line.bar || line.total.is_some() || measured.iter().any(|pair| pair.running);
         for pair in measured {
             if self.values == MOST_VALUES {
