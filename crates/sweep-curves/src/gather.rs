@@ -18,7 +18,7 @@ use super::special;
 use super::{ForeignCurve, Problem};
 use curve::curve;
 pub use curve::is_of_one_epoch;
-use left_out::{without_copies, without_tests};
+use left_out::{without_copies, without_lone_numbers, without_tests};
 use sweep_core::nearest::nearest;
 
 /// Maximum number of values that are read.
@@ -299,7 +299,10 @@ impl Gather {
         let are_results = curves.len() > 1 && curves.iter().all(ForeignCurve::is_single);
         match are_results || curves.iter().all(is_single) {
             true => Err(special::single_value(curves.len(), self.parts.iter().find_map(Part::recurs))),
-            false => Ok((curves, notes)),
+            false => {
+                without_lone_numbers(&mut curves);
+                Ok((curves, notes))
+            }
         }
     }
 }

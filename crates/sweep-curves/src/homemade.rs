@@ -85,6 +85,13 @@ fn loops_of_well_known_repositories_are_read() {
     let behind =
         |n: u32, train: f64, val: f64| format!("train_acc=50% test_acc={}% epoch={n} loss={train}\n", 100.0 * val);
     assert_reads(&epochs(behind), "0.9 0.5 - 0.8, 0.7 0.5 - 0.75, 0.6 0.5 - 0.7");
+    let solver = |n: u32, train: f64, _: f64| format!("Iteration {n}00, loss = {train}\nIteration {n}00, lr = 0.{n}\n");
+    let source = Source { name: "file".into(), prefix: None, bytes: epochs(solver).into() };
+    let curve = &read(&[source], None, &[]).expect("it is a log").curves[0];
+    assert_eq!(
+        curve.epochs.iter().map(|epoch| epoch.learning_rate).collect::<Vec<_>>(),
+        [Some(0.1), Some(0.2), Some(0.3)]
+    );
     let leaders = |n: u32, train: f64, val: f64| {
         format!("Epoch {n}:\n  train_loss ........ {train}\n  valid_loss ........ {val}\n")
     };

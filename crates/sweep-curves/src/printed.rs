@@ -29,11 +29,12 @@ use super::names::{Target, is_validation, meaning, names_part, same_name};
 use super::rows::{Place, Row};
 use super::special::is_metric;
 use super::yolo::Yolo;
-use super::{names, prefix};
+use super::{names, prefix, special};
 pub use passes::read;
 use processes::of_process;
 pub use record::Records;
 use terminal::without_escapes;
+use values::is_rate;
 
 /// Maximum line length in bytes; a longer line is not a log line. Progress bars that redraw in place are split at
 /// carriage returns first.
@@ -436,7 +437,9 @@ impl Printed {
         if !is_placed && !redrawn && (!line.progress && self.repeats(&line) || self.repeats_bar(&line)) {
             self.hand_over(rows);
         }
-        if self.step.is_some() && self.epoch.is_none() && !line.pairs.is_empty() && !self.closes {
+        let is_measured =
+            measures || line.pairs.iter().any(|pair| special::is_measured(&pair.name) || is_rate(&pair.name));
+        if self.step.is_some() && self.epoch.is_none() && is_measured && !self.closes {
             self.own_row(&line, rows);
             return;
         }

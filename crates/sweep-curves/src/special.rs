@@ -223,7 +223,7 @@ fn rank(name: &str) -> Option<usize> {
         return None;
     }
     let words = names::words(name);
-    let is_other = |word: &String| ["loss", "best", "max", "threshold", "thr"].contains(&word.as_str());
+    let is_other = |word: &String| ["loss", "best", "max", "threshold", "thresh", "thr"].contains(&word.as_str());
     if names_part(name).is_some_and(|part| !names::is_validation(part)) || words.iter().any(is_other) {
         return None;
     }

@@ -173,7 +173,8 @@ impl Printed {
     }
 }
 
-fn is_rate(name: &str) -> bool {
+/// Whether a number is a learning rate.
+pub(super) fn is_rate(name: &str) -> bool {
     matches!(meaning(name), Some((Target::LearningRate, _)))
 }
 
