@@ -66,14 +66,6 @@ pub struct Pair {
     pub running: bool,
 }
 
-impl Pair {
-    /// A number under an unknown name as one of a set. `None` for that of the set alone.
-    fn of_set(self, part: &str) -> Option<Pair> {
-        let name = if names_part(&self.name).is_some() { self.name } else { format!("{part} {}", self.name) };
-        is_part(&name).is_none().then_some(Pair { name, ..self })
-    }
-}
-
 /// What a line says.
 #[derive(Debug, Clone, Default, PartialEq)]
 pub struct Line {

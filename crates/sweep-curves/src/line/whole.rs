@@ -53,6 +53,14 @@ pub(crate) fn announced(line: &Line, tokens: &[Token]) -> Option<&'static str> {
     (measures && is_sentence && words.len() <= LONGEST && !is_plan()).then(|| names_part(&words.join(" ")))?
 }
 
+impl Pair {
+    /// A number under an unknown name as one of a set. `None` for that of the set alone.
+    pub(super) fn of_set(self, part: &str) -> Option<Pair> {
+        let name = if names_part(&self.name).is_some() { self.name } else { format!("{part} {}", self.name) };
+        is_part(&name).is_none().then_some(Pair { name, ..self })
+    }
+}
+
 /// Whether a line begins with the name of a validation set.
 pub(super) fn is_of_set(tokens: &[Token], part: &str) -> bool {
     is_validation(part) && matches!(tokens.first(), Some(Token::Word(word)) if names_part(word) == Some(part))
