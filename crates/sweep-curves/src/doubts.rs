@@ -1,12 +1,13 @@
 //! Compares curves with the text that they were made of, and says what does not fit. Whatever the reader decided, a curve
 //! with the wrong numbers does not pass without a note.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 
 use super::gather::{Part, listed, note};
 use super::names::{Target, meaning, words};
 use super::printed::Records;
 use super::{ForeignCurve, special};
+use sweep_core::trial::METRICS;
 
 /// Number of values from which on a series is examined, or the lines that were left out are mentioned.
 const FEW: usize = 3;
@@ -67,6 +68,8 @@ pub fn check(curves: &[Read], parts: &[Part], results: &mut [ForeignCurve], note
         let mut said = Vec::new();
         missing_epochs(&own, part.records.epochs.len(), &mut said);
         two_forms(&own, &part.records, &mut said);
+        several_lines(&own, &part.records, &mut said);
+        parts_of_sets(&own, &part.records, &mut said);
         let left = [left_over(&own, &part.records, &mut said), unread(&own, &part.records, &mut said)];
         let is_own = |curve: &&mut ForeignCurve| left.contains(&true) && own.iter().any(|own| own.name == curve.name);
         results.iter_mut().filter(is_own).for_each(|curve| curve.unread_validation = true);
@@ -161,6 +164,49 @@ fn two_forms(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
                 format!(
                     "the values of {name} stand in lines of two forms: {first:?} ({count}) and {second:?} ({more})"
                 ),
+            );
+        }
+    }
+}
+
+/// A metric that stands in more lines than it has values, so that an epoch shows several by one.
+fn several_lines(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
+    let used = || curves.iter().flat_map(|curve| &curve.used);
+    let names: BTreeSet<&str> = used().map(|used| used.name.as_str()).collect();
+    for name in names {
+        let values: Vec<f64> =
+            used().filter(|used| used.name == name).flat_map(|used| used.values.iter().copied()).collect();
+        let forms = records.forms.iter().filter(|form| !form.is_running).flat_map(|form| &form.values);
+        let lines: Vec<f64> =
+            forms.filter(|(own, _)| own == name).flat_map(|(_, values)| values.iter().copied()).collect();
+        if lines.len() < FEW + values.len() || 10 * lines.len() < 11 * values.len() {
+            continue;
+        }
+        let printed: HashSet<u64> = lines.iter().copied().map(bits).collect();
+        let is_printed = 2 * values.iter().filter(|value| printed.contains(&bits(**value))).count() > values.len();
+        let how = if is_printed { "the last one" } else { "their mean" };
+        note(
+            notes,
+            format!(
+                "{name} stands in {} lines, and the curves have {} values; each is {how}",
+                lines.len(),
+                values.len()
+            ),
+        );
+    }
+}
+
+/// A metric of validation that stands only in lines about the first batches.
+fn parts_of_sets(curves: &[&Read], records: &Records, notes: &mut Vec<String>) {
+    const LEAST: f64 = 0.5;
+    let of_validation = |used: &&Used| METRICS[used.metric].starts_with("val");
+    for used in curves.iter().flat_map(|curve| &curve.used).filter(of_validation) {
+        let forms = records.forms.iter().filter(|form| form.values.iter().any(|(name, _)| *name == used.name));
+        if let Some(done) = forms.map(|form| form.done).reduce(f64::max).filter(|done| *done < LEAST) {
+            let (name, share) = (&used.name, 100.0 * done);
+            note(
+                notes,
+                format!("{name} was printed after at most {share:.0}% of the batches, so it is not of the whole set"),
             );
         }
     }

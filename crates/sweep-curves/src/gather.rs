@@ -1,6 +1,8 @@
 //! Builds curves from rows: maps each name to a metric, each value to an epoch, and says what was guessed or left over.
 
+mod counts;
 mod curve;
+mod fits;
 mod left_out;
 mod sets;
 
@@ -15,6 +17,7 @@ use super::rows::{Place, Row};
 use super::special;
 use super::{ForeignCurve, Problem};
 use curve::curve;
+pub use curve::is_of_one_epoch;
 use left_out::{without_copies, without_lone_numbers, without_tests};
 use sweep_core::nearest::nearest;
 
@@ -223,7 +226,7 @@ impl Gather {
         let of_models = begun.into_iter().flat_map(|one| by_model(one, notes));
         let of_models: Vec<(String, Values)> = of_models.collect();
         self.curves = match is_printed {
-            true => of_models.into_iter().flat_map(|one| by_range(one, notes)).collect(),
+            true => fits::measured(of_models.into_iter().flat_map(|one| by_range(one, notes)).collect()),
             false => of_models,
         };
     }
@@ -244,6 +247,7 @@ impl Gather {
     pub fn finish(mut self, choices: &[Choice]) -> Result<(Vec<ForeignCurve>, Vec<String>), Problem> {
         let mut notes = self.notes.clone();
         merge_writers(&mut self.curves, &mut notes);
+        let is_only = self.curves.len() == 1;
         if choices.is_empty() {
             self.divide(&mut notes);
         }
@@ -261,15 +265,11 @@ impl Gather {
         {
             return Err(problem);
         }
-        let alone = self.curves.len() == 1;
+        let alone = self.curves.len() == 1 && (is_only || self.curves[0].0.starts_with("fit "));
         let (mut curves, mut unread, mut found_in) = (Vec::new(), Vec::new(), Vec::new());
         let has_runs = self.curves.iter().any(|(name, _)| name.starts_with("run "));
         for (name, values) in &self.curves {
-            let shown = match name.as_str() {
-                _ if alone => "",
-                "" if has_runs => "run 1",
-                name => name,
-            };
+            let shown = if alone { "" } else { shown(name, has_runs) };
             let mut own: Vec<String> = Vec::new();
             self.parts.iter().filter(|part| part.has(name)).for_each(|part| own.extend(part.notes.iter().cloned()));
             let names = values.keys();
@@ -314,6 +314,11 @@ impl Gather {
             }
         }
     }
+}
+
+/// The name of one of several curves.
+fn shown(name: &str, has_runs: bool) -> &str {
+    if name.is_empty() && has_runs { "run 1" } else { name }
 }
 
 /// Takes apart the models of a curve, each of which has losses of both sets under a word of its own, `reg_loss` and

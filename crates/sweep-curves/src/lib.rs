@@ -17,6 +17,8 @@ mod excerpts;
 mod expression;
 mod format;
 mod gather;
+#[cfg(test)]
+mod homemade;
 mod json;
 mod line;
 mod literals;

@@ -11,20 +11,35 @@ mod whole;
 
 use super::names::{is_bare_part, is_part, meaning, names_part, quantity};
 use super::scan::{Token, scan};
-use super::special::{are_both_sets, score};
+use super::special::{are_both_sets, is_measure, score};
 use super::{Target, names};
 pub(crate) use known::{of_round, of_set, short_name, summed};
 use leading::epoch_within;
 use numbers::is_end_of_range;
+pub(crate) use whole::announced;
 use whole::{
-    is_mean, is_one_value, is_partial, is_remark, is_time_unit, is_with_file, losses_of_sets, number_again, only_epoch,
-    total,
+    is_end, is_mean, is_of_set, is_one_value, is_partial, is_remark, is_time_unit, is_with_file, losses_of_sets,
+    number_again, only_epoch, total,
 };
 
 /// Words before the number of an epoch, and words that make it another number: `best epoch: 7`.
 const EPOCH: [&str; 6] = ["epoch", "ep", "epoche", "epoch_in", "epoch_inner", "inner_epoch"];
 const NO_EPOCH: [&str; 9] = ["over", "best", "last", "per", "total", "max", "num", "each", "every"];
-const STEP: [&str; 9] = ["step", "iter", "iteration", "global_step", "batch", "batches", "it", "update", "up"];
+const STEP: [&str; 13] = [
+    "step",
+    "iter",
+    "iters",
+    "iteration",
+    "global_step",
+    "batch",
+    "batches",
+    "it",
+    "update",
+    "up",
+    "minibatch",
+    "minibatches",
+    "mini-batch",
+];
 /// Words between the word and its number: `Epoch is: 3`, `Step no. 3`.
 const BETWEEN: [&str; 8] = ["is", "no", "nr", "number", "num", "index", "idx", "id"];
 /// Words before the number of an epoch that begins: `Start of epoch 3`.
@@ -70,6 +85,8 @@ pub struct Line {
     pub batch: Option<f64>,
     /// The number of batches in that fraction.
     pub of: Option<f64>,
+    /// Whether the fraction stands before all metrics. Behind an accuracy, it may count answers: `Acc: 40% (40/100)`.
+    pub counts_batches: bool,
     /// The number of steps of a progress bar, with which the line begins: `10/10 [====]`.
     pub total: Option<f64>,
     /// Whether it reports on a part of an epoch: a batch, or a progress bar.
@@ -140,6 +157,9 @@ pub fn parse(text: &Text, part: Option<&'static str>, metric: &str) -> Line {
     let are_sets = !has_metric && line.epoch.is_some() && are_both_sets(loose.iter().map(|pair| pair.name.as_str()));
     if has_metric && (text.contains('|') || text.contains(" - ")) || are_sets {
         line.pairs.extend(loose);
+    } else if let Some(part) = line.part.filter(|part| is_of_set(tokens, part) || line.starred) {
+        // `Test: [0/2]  ADE 1.29 (1.29)  FDE 2.45 (2.45)`.
+        line.pairs.extend(loose.into_iter().filter_map(|pair| pair.of_set(part)));
     } else {
         line.loose = loose;
     }
@@ -296,7 +316,8 @@ impl<'a> Parser<'a> {
             return None;
         }
         let length = inside.iter().take(REMARK).position(|token| *token == Token::Mark(')'))?;
-        let words = inside[..length].iter().map(|token| match token {
+        // `Accuracy (%): 95`.
+        let words = inside[..length].iter().filter(|token| **token != Token::Mark('%')).map(|token| match token {
             Token::Word(word) => Some(*word),
             _ => None,
         });
@@ -348,6 +369,15 @@ impl<'a> Parser<'a> {
         if self.wants_epoch && is_part(word).is_none() {
             self.wants_epoch = false;
         }
+        // `train loss is 0.9 and validation loss is 0.8`.
+        if lower == "and" && self.phrase.is_empty() {
+            return;
+        }
+        // `Loss at epoch 0 and iteration 500 is 0.3`: the name is that of what follows both places.
+        if lower == "and" && self.named && !self.separated && quantity(&self.phrase.join(" ")).is_some() {
+            self.placed = std::mem::take(&mut self.phrase);
+            return;
+        }
         let was_step = self.wants_step && is_part(word).is_some();
         self.wants_step = STEP.contains(&lower.as_str());
         if self.wants_step {
@@ -393,6 +423,12 @@ impl<'a> Parser<'a> {
             '\t' if matches!(next, Some(Token::Mark(':' | '='))) => {}
             // A minus or a hash between words is no separator by itself: `Epoch #3`, `Epoch... (3/10`.
             '#' | '.' if self.wants_epoch || self.wants_step => {}
+            // `Train. Acc.: 95%`, `Acc. 0.95`, `Acc ........ 0.95`.
+            '.' if matches!(next, Some(Token::Mark(':' | '='))) => {}
+            '.' if matches!(next, Some(Token::Mark('.'))) && self.has_metric() => {}
+            '.' if matches!(next, Some(Token::Number { decimal: true, .. })) && self.has_metric() => {
+                self.separated = true;
+            }
             '-' if number_follows && !self.phrase.is_empty() && (self.line.bar || self.has_metric()) => {
                 self.separated = true;
             }
@@ -447,11 +483,13 @@ impl<'a> Parser<'a> {
 
     fn heading(&mut self) {
         let phrase = self.phrase.join(" ");
-        if let Some(part) = is_part(&phrase) {
+        // `Validate completed, avg loss: 4.0`.
+        let ended = || self.phrase.split_last().filter(|(last, _)| is_end(last)).map(|(_, words)| words.join(" "));
+        if let Some(part) = is_part(&phrase).or_else(|| is_part(&ended()?)) {
             self.part = Some(part);
         } else if !phrase.is_empty() && self.separated {
             self.quantity = quantity(&phrase).filter(|_| meaning(&phrase).is_some()).or(self.quantity);
-            let is_known = meaning(&phrase).is_some() || score(&phrase).is_some();
+            let is_known = meaning(&phrase).is_some() || is_measure(&phrase);
             self.part = names_part(&phrase).filter(|_| is_known).or(self.part);
         }
         self.phrase.clear();

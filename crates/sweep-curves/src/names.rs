@@ -19,12 +19,13 @@ const OTHERS: [(&str, Target); 4] = [
     ("trial", Target::Curve),
 ];
 /// Words for the validation set. The most certain come first; the last ones may mean a third set.
-const VALIDATION: [&str; 17] = [
+const VALIDATION: [&str; 19] = [
     "val",
     "valid",
     "validation",
     "validating",
     "validate",
+    "vali",
     "va",
     "vl",
     "crossval",
@@ -34,6 +35,7 @@ const VALIDATION: [&str; 17] = [
     "evaluating",
     "evaluate",
     "holdout",
+    "heldout",
     "test",
     "testing",
     "te",
@@ -245,13 +247,14 @@ pub fn is_part(text: &str) -> Option<&'static str> {
 
 fn heading(words: &[String]) -> Option<&'static str> {
     const BESIDE: &str = "end error errors results result phase mode metrics loop running begin start started starting \
-    net output summary stats statistics report performance";
+    net output summary stats statistics report performance scores split pass";
+    const LONGEST: usize = 8;
     let known = |word: &str| {
         // `Val PER` is the rate of wrong phonemes.
         let is_small = SMALL.contains(&word) && word != "per";
         BESIDE.split(' ').any(|known| known == word) || is_small || part_of(&[word]).is_some()
     };
-    if words.is_empty() || words.len() > 4 || !words.iter().all(|word| known(word)) {
+    if words.is_empty() || words.len() > LONGEST || !words.iter().all(|word| known(word)) {
         return None;
     }
     part_of(&words.iter().map(String::as_str).collect::<Vec<_>>())
@@ -368,7 +371,7 @@ pub fn same_name(one: &str, other: &str) -> bool {
     fn plain(word: &str) -> &str {
         match word {
             "acc" => "accuracy",
-            "valid" | "validation" => "val",
+            "valid" | "vali" | "validation" => "val",
             "training" => "train",
             word => word,
         }

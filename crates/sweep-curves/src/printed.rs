@@ -25,7 +25,7 @@ use std::sync::LazyLock;
 use regex::Regex;
 
 use super::cells::{self, Columns};
-use super::line::{Line, Text, parse};
+use super::line::{Line, Pair, Text, announced, parse};
 use super::literals::Literals;
 use super::names::{Target, is_validation, meaning, names_part, same_name};
 use super::rows::{Place, Row};
@@ -36,6 +36,7 @@ pub use passes::read;
 use processes::of_process;
 pub use record::Records;
 use terminal::without_escapes;
+use values::is_rate;
 
 /// Maximum line length in bytes; a longer line is not a log line. Progress bars that redraw in place are split at
 /// carriage returns first.
@@ -59,6 +60,8 @@ struct Value {
     final_value: bool,
     /// Whether lines of the epoch gave it other values before.
     came_often: bool,
+    /// Whether it is a mean so far, in a line about a part of the epoch.
+    partial: bool,
 }
 
 /// The set in an object that a line ends with: `json_stats: {"_type": "val_epoch", …`.
@@ -308,7 +311,7 @@ impl Printed {
         if line.decimal_commas {
             self.note("commas were read as decimal points");
         }
-        if let Some(heading) = line.heading.filter(|_| !line.alone) {
+        if let Some(heading) = line.heading.filter(|_| !line.alone).or_else(|| self.announced(&line, text)) {
             (self.section, self.section_is_used, self.section_age) = (Some(heading), false, 0);
         }
         if self.had_table && !self.leaves_table(&line) {
@@ -320,7 +323,8 @@ impl Printed {
             || line.epoch.is_none() && line.step.is_some() && are_both_sets(names());
         self.says_of_tool(&line, raw, measures);
         self.section_is_used |= measures;
-        if let Some(last) = line.pairs.iter().rfind(|pair| is_metric(&pair.name)) {
+        let tells_set = |name: &str| is_metric(name) || names_part(name).is_some_and(is_validation);
+        if let Some(last) = line.pairs.iter().rfind(|pair| tells_set(&pair.name)) {
             self.last_part = names_part(&last.name);
         }
         if std::mem::replace(&mut self.repeats_next, trailing::repeats_best(raw)) {
@@ -418,7 +422,8 @@ impl Printed {
         if !is_placed && !redrawn && (!line.progress && self.repeats(&line) || self.repeats_bar(&line)) {
             self.hand_over(rows);
         }
-        let is_measured = measures || line.pairs.iter().any(|pair| special::is_measured(&pair.name));
+        let is_measured =
+            measures || line.pairs.iter().any(|pair| special::is_measured(&pair.name) || is_rate(&pair.name));
         if self.step.is_some() && self.epoch.is_none() && is_measured && !self.closes {
             self.own_row(&line, rows);
             return;

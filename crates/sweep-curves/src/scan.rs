@@ -133,15 +133,15 @@ fn decimal_comma<'a>(text: &'a str, before: &[Token], line: &str) -> Option<(Tok
 fn number(text: &str) -> Option<(Token<'_>, usize)> {
     let (value, length, decimal) = float(text)?;
     let rest = &text[length..];
-    // `44100/44100`, `[  10/ 5005]`, `950 / 1000`.
+    // `44100/44100`, `[  10/ 5005]`, `950 / 1000`, `3 out of 20`.
     let slash = rest.trim_start_matches(' ');
-    if let Some(after) = slash.strip_prefix('/') {
-        let spaces = after.len() - after.trim_start_matches(' ').len();
-        if let Some((of, of_length, _)) = float(&after[spaces..])
-            && !after[spaces + of_length..].starts_with(is_unit)
+    let words = slash.strip_prefix("out of ").filter(|_| !decimal && slash.len() < rest.len());
+    if let Some(after) = slash.strip_prefix('/').or(words) {
+        let second = after.trim_start_matches(' ');
+        if let Some((of, of_length, _)) = float(second)
+            && !second[of_length..].starts_with(is_unit)
         {
-            let until = rest.len() - slash.len() + 1 + spaces + of_length;
-            return Some((Token::Fraction(value, of), length + until));
+            return Some((Token::Fraction(value, of), text.len() - second.len() + of_length));
         }
     }
     let percent_at = rest.strip_prefix('%').map(|_| 1).or_else(|| rest.starts_with(" %").then_some(2));

@@ -8,7 +8,7 @@ mod source;
 use std::borrow::Cow;
 
 use super::Source;
-use super::gather::{Points, Values, listed, note};
+use super::gather::{Points, Values, is_of_one_epoch, listed, note};
 use super::names::{self, Choice, Target, meaning, names_part};
 use super::rows::Place;
 pub use conversion::stands_for;
@@ -21,7 +21,7 @@ use sweep_core::trial::METRICS;
 
 /// Words of losses that are a part of another one or a rival's, or of their weights.
 const PARTS: &str = "weight weights coef coeff lambda aux kl kld reg regularization commit adv gen generator disc discriminator \
-    style content perceptual";
+    dis style content perceptual";
 /// Scores of a validation set by their names in lower case, the most telling first.
 const SCORES: [&[&str]; 9] = [
     &["map", "map50_95", "map5095", "ap"],
@@ -50,13 +50,14 @@ pub fn rewrite<'a>(values: &'a Values, choices: &[Choice], notes: &mut Vec<Strin
     let is_free = |name: &str| !choices.iter().any(|choice| choice.column == name);
     if choices.is_empty() {
         refused::without_rivals(&mut values, notes);
+        refused::beside_rewards(&values, notes);
     }
     numbered_sets(&mut values, notes);
     sets::bare_sets(&mut values, &is_free, notes);
     scores_of_catboost(&mut values, notes);
     sums(&mut values, &is_free, notes);
     conversion::conversions(&mut values, &is_free, notes);
-    only_losses(&mut values, &is_free, notes);
+    only_losses(&mut values, choices, notes);
     score_for_accuracy(&mut values, &is_free, notes);
     accuracy_of_output(&mut values, &is_free, notes);
     values
@@ -137,13 +138,16 @@ fn sum(one: Points, other: Points) -> Points {
 
 /// If a set has no loss by a known name, but one with unknown words, it is that one: `dice_loss`. If nothing else was
 /// measured, one of several is taken.
-fn only_losses(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
+fn only_losses(values: &mut Cow<Values>, choices: &[Choice], notes: &mut Vec<String>) {
+    let is_free = |name: &str| !choices.iter().any(|choice| choice.column == name);
+    let is_chosen = |metric: &str| choices.iter().any(|choice| choice.target.name() == metric);
     let mut of_training = None;
     // Times and counts only rise.
     let is_series = |points: &Points| {
         points.iter().any(|(_, value)| value.fract() != 0.0) && points.windows(2).any(|pair| pair[1].1 < pair[0].1)
     };
-    for (metric, of, validation) in [("train_loss", "training", false), ("val_loss", "validation", true)] {
+    let losses = [("train_loss", "training", false), ("val_loss", "validation", true)];
+    for (metric, of, validation) in losses.into_iter().filter(|(metric, ..)| !is_chosen(metric)) {
         let fits = |name: &&String| {
             let words = names::words(name);
             (words.iter().any(|word| word == "loss" || word == "losses") || is_total(name) && is_series(&values[*name]))
@@ -336,10 +340,8 @@ fn is_of_training(name: &str, values: &Values) -> bool {
 
 /// Shows a score as the accuracy if validation has nothing else, or if training has nothing else and nothing was validated.
 fn score_for_accuracy(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool, notes: &mut Vec<String>) {
-    let has_validation = has(values, "val_loss") || has(values, "val_accuracy");
-    let is_series = |points: &Points| points.iter().any(|(place, _)| *place != points[0].0);
     let is_candidate =
-        |name: &str, points: &Points| is_series(points) && is_free(name) && !is_of_training(name, values);
+        |name: &str, points: &Points| !is_of_one_epoch(points) && is_free(name) && !is_of_training(name, values);
     let found = values.iter().filter(|(name, points)| is_candidate(name, points));
     let found: Vec<_> = found.filter_map(|(name, points)| Some((score(name)?, points.len(), name))).collect();
     // What is printed only where it got better is no curve.
@@ -347,13 +349,21 @@ fn score_for_accuracy(values: &mut Cow<Values>, is_free: &impl Fn(&str) -> bool,
     let found = found.into_iter().filter(|(_, points, _)| 2 * points >= most);
     // Of names of sets that are unknown and one that is known, the latter is that of validation.
     let found = found.map(|(rank, _, name)| (names_part(name).is_none(), rank, name.clone())).min();
+    // A test after training does not stand for a course over epochs.
+    let has_epochs =
+        found.as_ref().is_some_and(|(.., name)| values[name].iter().any(|(place, _)| place.epoch.is_some()));
+    let is_measured = |metrics: &[usize]| {
+        let is_it = |name: &str| matches!(meaning(name), Some((Target::Metric(at), _)) if metrics.contains(&at));
+        values.iter().any(|(name, points)| is_it(name) && (!has_epochs || !is_of_one_epoch(points)))
+    };
+    let (has_validation, has_accuracy) = (is_measured(&[4, 5]), is_measured(&[1]));
     match found.filter(|_| !has_validation) {
-        Some((names_none, _, name)) if !has(values, "train_accuracy") || !names_none && has(values, "train_loss") => {
+        Some((names_none, _, name)) if !has_accuracy || !names_none && has(values, "train_loss") => {
             without_accuracy(&name, values, is_free, notes);
             use_score(values, &name, notes);
         }
         None if METRICS.iter().all(|metric| !has(values, metric)) => {
-            let is_score = |name: &&String| is_score_of_training(name) && is_series(&values[*name]);
+            let is_score = |name: &&String| is_score_of_training(name) && !is_of_one_epoch(&values[*name]);
             let train = values.keys().filter(|name| is_free(name)).find(is_score).cloned();
             train.into_iter().for_each(|name| show("train", &name, values, notes));
         }
@@ -474,10 +484,13 @@ pub fn is_measure(name: &str) -> bool {
 
 /// Whether more of what a name says is better, so that it can stand for an accuracy and never for a loss.
 pub fn is_better_high(name: &str) -> bool {
-    const WORDS: &str =
-        "map ap ar iou miou dice f auc auroc precision recall score correct percent psnr ssim bleu rouge";
+    const WORDS: &str = "map ap ar iou miou dice f auc auroc precision recall score correct percent psnr ssim bleu rouge \
+        meteor cider mrr ndcg hits mcc kappa nmi ari";
     let is_known = |word: &str| WORDS.split(' ').any(|known| known == word);
     // `f1` is a score, and `f` alone may be anything.
     let bare = |word: &String| word != "f" && is_known(word.trim_end_matches(|letter: char| letter.is_ascii_digit()));
-    names::words(name).iter().any(bare)
+    // `P@1`, `Hits@10`.
+    let is_accuracy = names::quantity(name) == Some("accuracy");
+    let has_rank = || name.split_once('@').is_some_and(|(_, rank)| rank.starts_with(|c: char| c.is_ascii_digit()));
+    !is_accuracy && has_rank() || names::words(name).iter().any(bare)
 }

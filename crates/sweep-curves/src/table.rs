@@ -2,6 +2,7 @@
 //! project's `epochs.csv`, and other files with a header and one row per epoch.
 
 mod file;
+mod lists;
 
 use std::collections::HashSet;
 use std::sync::LazyLock;
@@ -15,6 +16,7 @@ use super::rows::{Place, Row};
 use super::special::is_measure;
 use super::{Problem, doubts, yolo};
 pub use file::stem;
+use lists::is_list;
 
 /// Maximum number of columns.
 const MOST_COLUMNS: usize = 10_000;
@@ -161,7 +163,7 @@ pub fn read(bytes: &[u8], file: &str, choices: &[Choice], gather: &mut Gather) -
     if choices.is_empty() && !gather.is_raw() && gather.prefix.is_none() {
         table.of_file = table.set_of_file(file, gather);
     }
-    table.restarts(&records).into_iter().for_each(|said| gather.note(said));
+    table.restarts(&records).into_iter().chain(table.lists(&records)).for_each(|said| gather.note(said));
     if choices.is_empty()
         && let Some(problem) = table.comparison(&records)
     {
@@ -245,7 +247,7 @@ fn without_comments(mut bytes: &[u8]) -> &[u8] {
 
 /// Whether a field is text, and no number.
 fn text_only(field: &[u8]) -> bool {
-    std::str::from_utf8(field).is_ok_and(|text| !text.is_empty() && number(text, false).is_none())
+    std::str::from_utf8(field).is_ok_and(|text| !text.is_empty() && number(text, false).is_none() && !is_list(text))
 }
 
 /// Whether a field is a text, and neither a date nor a time, nor the name of a file that is numbered.

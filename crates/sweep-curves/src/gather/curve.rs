@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, HashSet};
 
+use super::counts::several_values;
 use super::sets::{places, same_error, unsplit_accuracy};
 use super::{CURVE, Found, Points, Values, listed, note};
 use crate::clock::Clock;
@@ -94,7 +95,7 @@ pub(super) fn curve(
             // A training metric is the mean of the values logged in the epoch. A validation metric is the last value.
             *mean = if METRICS[at].starts_with("val") { (*value, mean.1 + 1) } else { (mean.0 + value, mean.1 + 1) };
         }
-        several_values(name, &means, &mut notes);
+        several_values(name, &means, METRICS[at].starts_with("val"), &mut notes);
         left.retain(|epoch, _| !means.contains_key(epoch));
         not_finite(name, &left, &mut notes);
         for (epoch, (sum, count)) in means {
@@ -251,10 +252,24 @@ pub(super) fn is_once(points: &Points) -> bool {
     points.iter().all(|(place, _)| *place == points[0].0)
 }
 
+/// Whether all values belong to one place, if those without an epoch do not count beside those that name one.
+pub fn is_of_one_epoch(points: &Points) -> bool {
+    let mut places = points.iter().map(|(place, _)| *place);
+    let first = places.clone().find(|place| place.epoch.is_some()).unwrap_or(points[0].0);
+    places.all(|place| place == first || first.epoch.is_some() && place.epoch.is_none())
+}
+
 /// Says which metrics have a single value and were left out.
 fn singles(values: &Values, metrics: &[Found; METRICS.len()], notes: &mut Vec<String>) {
     let used = |name: &str| metrics.iter().flatten().any(|(used, _)| *used == name);
-    let single = values.keys().filter(|name| is_single(name, values) && !used(name));
+    // Beside a course that was read for the same, too.
+    let is_beside = |name: &str| match meaning(name) {
+        Some((Target::Metric(at), _)) => {
+            is_of_one_epoch(&values[name]) && metrics[at].is_some_and(|(_, one)| !is_of_one_epoch(one))
+        }
+        _ => false,
+    };
+    let single = values.keys().filter(|name| (is_single(name, values) || is_beside(name)) && !used(name));
     let single: Vec<&str> = single.map(String::as_str).collect();
     if !single.is_empty() {
         note(notes, format!("these were left out, because a single value is not a curve: {}", listed(&single)));
@@ -310,22 +325,6 @@ fn is_zero_loss(name: &str, points: &Points) -> bool {
     matches!(meaning(name), Some((Target::Metric(4), _)))
         && points.len() > 2
         && points.iter().all(|(_, value)| *value == 0.0)
-}
-
-/// Says that some epochs have several values, where most have one: rows of several trainings may be mixed.
-fn several_values(name: &str, means: &BTreeMap<u32, (f64, u32)>, notes: &mut Vec<String>) {
-    let several = means.values().filter(|(_, count)| *count > 1).count();
-    if several > 0 && 5 * several <= means.len() || several == 1 && means.len() > 2 {
-        let first = means.iter().find(|(_, (_, count))| *count > 1).map_or(0, |(epoch, _)| *epoch);
-        let which = if several == 1 { format!("epoch {first} has") } else { format!("{several} epochs have") };
-        note(
-            notes,
-            format!(
-                "{which} several values of {name}, although other epochs have one; rows may be duplicated \
-            there"
-            ),
-        );
-    }
 }
 
 /// Whether a name that was not understood may be what the validation set was measured by: it says so, or it was recorded

@@ -6,6 +6,7 @@ use crate::gather::of_set;
 use crate::names::{self, is_bare_part, is_part, is_small, meaning, names_both, names_part, quantity, same_name};
 use crate::scan::Token;
 use crate::special::{GUESSED, is_better_high, is_measure, is_metric, score, stands_for};
+use sweep_core::trial::METRICS;
 
 /// Ends of the names of files.
 const FILES: [&str; 12] =
@@ -36,6 +37,7 @@ impl Parser<'_> {
             } else {
                 if self.line.batch.is_none() {
                     (self.line.batch, self.line.of) = (Some(a), Some(b));
+                    self.line.counts_batches = self.line.pairs.is_empty();
                 }
                 self.line.progress = true;
                 return;
@@ -48,6 +50,14 @@ impl Parser<'_> {
     pub(super) fn epoch(&mut self, number: f64) {
         if !self.named {
             (self.line.epoch, self.named) = (Some(number), true);
+        }
+        // `train_acc=0.5 test_acc=0.4 epoch=1 loss=0.9`: the loss is not of the last set.
+        let names = |validation: bool| {
+            let mut parts = self.line.pairs.iter().filter_map(|pair| names_part(&pair.name));
+            parts.any(|part| names::is_validation(part) == validation)
+        };
+        if names(true) && names(false) {
+            self.part = None;
         }
     }
 
@@ -123,7 +133,7 @@ impl Parser<'_> {
             self.line.pairs.push(Pair { name: name + GUESSED, value: value / 100.0, running });
             return self.end_of_number();
         }
-        if percent && is_part(&name).is_some() && self.quantity.is_none() {
+        if percent && is_bare_part(&name) && self.quantity.is_none() {
             // `Validation: 100%` is a progress bar.
             (self.line.progress, self.part) = (true, is_part(&name));
             return self.end_of_number();
@@ -137,7 +147,9 @@ impl Parser<'_> {
             self.line.pairs.push(Pair { name: format!("{name} accuracy?"), value, running });
             return self.end_of_number();
         }
-        let share = percent && quantity(&name).or(self.quantity) == Some("accuracy");
+        // `validation error 60.0 %` is one, too.
+        let is_error = matches!(stands_for(&name), Some((Target::Metric(at), _)) if METRICS[at].ends_with("accuracy"));
+        let share = percent && (is_error || quantity(&name).or(self.quantity) == Some("accuracy"));
         self.pair(name, if share { value / 100.0 } else { value }, running);
         self.end_of_number();
     }

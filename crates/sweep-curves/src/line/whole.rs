@@ -1,7 +1,7 @@
 //! What a line is besides its metrics: a header, a remark, or a part of a progress bar.
 
 use super::{Line, Pair, is_epoch};
-use crate::names::{self, is_bare_part, is_part, meaning};
+use crate::names::{self, is_bare_part, is_part, is_validation, meaning, names_part};
 use crate::scan::Token;
 use crate::special::is_metric;
 
@@ -25,6 +25,53 @@ const REMARKS: [&str; 14] = [
 /// Words about an epoch that is over.
 const ENDED: [&str; 9] = ["finish", "finished", "end", "ended", "done", "complete", "completed", "leave", "after"];
 
+/// Words before those of a measurement that begins: `Start evaluating`.
+const BEGINNING: [&str; 8] = ["start", "starting", "begin", "beginning", "run", "running", "now", "to"];
+/// Words of a measurement that begins, and those that do not say so alone: `Validation data`.
+const MEASURING: [&str; 5] = ["validating", "validate", "evaluating", "evaluate", "testing"];
+const MEASUREMENTS: [&str; 2] = ["validation", "evaluation"];
+/// Words of a sentence about what will be done, or will not be.
+const PLANS: [&str; 8] = ["every", "each", "per", "will", "not", "no", "skip", "if"];
+
+/// The set that a sentence says to be measured next: `Validating the model at the end of epoch 3 on the dev set...`. `None`
+/// for a line with numbers under a name.
+pub(crate) fn announced(line: &Line, tokens: &[Token]) -> Option<&'static str> {
+    const LONGEST: usize = 14;
+    let words: Vec<String> = tokens
+        .iter()
+        .filter_map(|token| match token {
+            Token::Word(word) => Some(word.to_ascii_lowercase()),
+            _ => None,
+        })
+        .collect();
+    // `# Evaluate the model` is a comment of a program.
+    let is_other = |token: &Token| matches!(token, Token::Number { decimal: true, .. } | Token::Mark('#'));
+    let first = words.iter().position(|word| !BEGINNING.contains(&word.as_str()))?;
+    let measures =
+        MEASURING.contains(&words[first].as_str()) || first > 0 && MEASUREMENTS.contains(&words[first].as_str());
+    let is_plan = || words.iter().any(|word| PLANS.contains(&word.as_str()));
+    let is_sentence = line.pairs.is_empty() && !line.bar && !tokens.iter().any(is_other);
+    (measures && is_sentence && words.len() <= LONGEST && !is_plan()).then(|| names_part(&words.join(" ")))?
+}
+
+impl Pair {
+    /// A number under an unknown name as one of a set. `None` for that of the set alone.
+    pub(super) fn of_set(self, part: &str) -> Option<Pair> {
+        let name = if names_part(&self.name).is_some() { self.name } else { format!("{part} {}", self.name) };
+        is_part(&name).is_none().then_some(Pair { name, ..self })
+    }
+}
+
+/// Whether a line begins with the name of a validation set.
+pub(super) fn is_of_set(tokens: &[Token], part: &str) -> bool {
+    is_validation(part) && matches!(tokens.first(), Some(Token::Word(word)) if names_part(word) == Some(part))
+}
+
+/// Whether a word says that something has ended.
+pub(super) fn is_end(word: &str) -> bool {
+    ENDED.contains(&word.to_ascii_lowercase().as_str())
+}
+
 /// Whether a line says nothing but its epoch in a few words, and the set that it announces: `Epoch 1 Validation metrics:`,
 /// `Meta epoch 3...`.
 pub(super) fn only_epoch(line: &Line, tokens: &[Token]) -> Option<Option<&'static str>> {
@@ -39,10 +86,13 @@ pub(super) fn only_epoch(line: &Line, tokens: &[Token]) -> Option<Option<&'stati
     };
     let at = tokens.iter().position(is_number)?;
     let is_place = line.epoch.is_some() && line.pairs.is_empty() && line.step.is_none() && !line.bar;
-    if !is_place || line.is_round || tokens[at + 1..].iter().any(is_number) {
+    // `Epoch: 01 | Epoch Time: 0m 5s`.
+    let is_other = |token: &Token| is_number(token) && !matches!(token, Token::Number { unit: true, .. });
+    if !is_place || line.is_round || tokens[at + 1..].iter().any(is_other) {
         return None;
     }
-    let (before, after) = (words_of(&tokens[..at]), words_of(&tokens[at + 1..]));
+    let (before, mut after) = (words_of(&tokens[..at]), words_of(&tokens[at + 1..]));
+    after.retain(|word| !names::is_ignorable(word) && !["h", "m", "s"].contains(&word.as_str()));
     let part = is_part(&[before.clone(), after.clone()].concat().join(" "));
     let is_remark = |word: &String| {
         let word = word.to_ascii_lowercase();
@@ -107,8 +157,11 @@ pub(super) fn number_again(pairs: &mut [Pair]) {
 /// Whether a line begins with words about the best values so far.
 pub(super) fn is_remark(tokens: &[Token]) -> bool {
     let before = tokens.iter().take_while(|token| !matches!(token, Token::Number { .. } | Token::Fraction(..)));
-    let mut words = before.filter_map(|token| if let Token::Word(word) = token { Some(*word) } else { None });
-    words.any(|word| REMARKS.contains(&word.to_ascii_lowercase().as_str()))
+    let words = before.filter_map(|token| if let Token::Word(word) = token { Some(*word) } else { None });
+    let words: Vec<String> = words.map(str::to_ascii_lowercase).collect();
+    // `Accuracy of the model on the 10000 test images` is a result.
+    let is_owner = |at: usize| words[at] == "model" && words[..at].iter().any(|word| word == "of");
+    (0..words.len()).any(|at| REMARKS.contains(&words[at].as_str()) && !is_owner(at))
 }
 
 /// Whether a name only says that the number before has a mean: `epoch mean`, `avg`.

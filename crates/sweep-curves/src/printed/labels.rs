@@ -41,7 +41,8 @@ const LONGEST_LINE: usize = 400;
 /// Words that are no names of models.
 const NO_NAMES: &str = "start starting started begin beginning end ending ended finish finished done complete completed best last \
     save saved saving stop stopped stopping early improved checkpoint load loading loaded restore restoring \
-    resume resuming resumed info debug warning running current now total time average results summary after";
+    resume resuming resumed info debug warning running current now total time average results summary after iter iters \
+    iteration iterations step steps batch batches";
 /// Most words of a name.
 const LONGEST: usize = 4;
 /// Most models of a log.

@@ -41,6 +41,10 @@ pub struct Form {
     pub is_progress: bool,
     /// Whether all of them draw a bar beside numbers of the last batch, as tqdm does.
     pub is_bar: bool,
+    /// Whether they have means so far, or are drawn again, so that each replaces the one before.
+    pub is_running: bool,
+    /// The largest share of the batches after which one stands. It is 1 for lines that count no batches.
+    pub done: f64,
     /// In how many epochs they stand, and the last of them by [`Records::turn`].
     turns: usize,
     turn: usize,
@@ -106,10 +110,11 @@ impl Records {
             self.drawn = line.batch;
         }
         let key = form(&text.tokens);
+        let is_unread = line.pairs.is_empty() && !measures && may_measure(&text.tokens);
+        if (is_unread || loses_number(&text.tokens, line)) && self.unread.len() < MOST_FORMS {
+            self.unread.entry(key).or_insert_with(|| (quoted(text.raw), 0)).1 += 1;
+        }
         if !measures {
-            if line.pairs.is_empty() && may_measure(&text.tokens) && self.unread.len() < MOST_FORMS {
-                self.unread.entry(key).or_insert_with(|| (quoted(text.raw), 0)).1 += 1;
-            }
             return;
         }
         let at = match self.known.get(&key) {
@@ -138,6 +143,9 @@ impl Records {
         let is_done = line.batch.is_some() && line.batch == line.of && !redrawn;
         let is_part = line.progress || line.bar || line.partial || line.step.is_some() && self.epoch.is_some();
         form.is_progress |= redrawn || is_part && !is_done;
+        let batches = line.batch.zip(line.of).filter(|_| line.counts_batches);
+        form.done = form.done.max(batches.map_or(1.0, |(batch, of)| (batch + 1.0) / of.max(1.0)));
+        form.is_running |= redrawn || line.bar || line.total.is_some() || measured.iter().any(|pair| pair.running);
         for pair in measured {
             if self.values == MOST_VALUES {
                 return;
@@ -273,9 +281,42 @@ fn of_validation(pair: &Pair, line: &Line) -> Option<Pair> {
 /// Whether a line has a number and a word that names a metric or a set, and is no remark on another line.
 fn may_measure(tokens: &[Token]) -> bool {
     let has_number = tokens.iter().any(|token| matches!(token, Token::Number { decimal: true, unit: false, .. }));
-    let words = || tokens.iter().filter_map(|token| if let Token::Word(word) = token { Some(*word) } else { None });
-    let is_remark = |word: &str| REMARKS.split(' ').any(|known| known == word.to_ascii_lowercase());
-    has_number && words().any(|word| names::quantity(word).is_some()) && !words().any(is_remark)
+    has_number && words(tokens).any(|word| names::quantity(word).is_some()) && !words(tokens).any(is_remark)
+}
+
+/// Whether a line with other numbers has one behind the name of a metric that was not read.
+fn loses_number(tokens: &[Token], line: &Line) -> bool {
+    let near = |value: f64, other: f64| (value - other).abs() <= 1e-9 * value.abs();
+    let pairs = || line.pairs.iter().chain(&line.loose);
+    let is_read = |value: f64| pairs().any(|pair| near(value, pair.value) || near(value / 100.0, pair.value));
+    let mut is_named = false;
+    let mut loses = |at: usize, token: &Token| match token {
+        Token::Word(word) => {
+            is_named = names::quantity(word).is_some();
+            false
+        }
+        // The value before a mean in brackets does not count.
+        Token::Number { value, decimal: true, unit: false, .. } => {
+            let next = tokens[at + 1..].iter().find(|token| **token != Token::Mark('\t'));
+            std::mem::take(&mut is_named) && value.is_finite() && next != Some(&Token::Mark('(')) && !is_read(*value)
+        }
+        Token::Number { .. } | Token::Fraction(..) => {
+            is_named = false;
+            false
+        }
+        Token::Mark(_) => false,
+    };
+    let is_told = line.pairs.is_empty() || line.bar || words(tokens).any(is_remark);
+    !is_told && tokens.iter().enumerate().any(|(at, token)| loses(at, token))
+}
+
+fn words<'a>(tokens: &[Token<'a>]) -> impl Iterator<Item = &'a str> {
+    tokens.iter().filter_map(|token| if let Token::Word(word) = token { Some(*word) } else { None })
+}
+
+fn is_remark(word: &str) -> bool {
+    let word = word.to_ascii_lowercase();
+    REMARKS.split(' ').any(|known| known == word)
 }
 
 /// What is left of the pieces of a line without its numbers.

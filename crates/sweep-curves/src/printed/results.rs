@@ -1,7 +1,7 @@
 //! Lines below a heading such as `***** Eval results *****`. The scripts that came with BERT print the loss of training there,
 //! as `loss`, beside `eval_loss`.
 
-use super::{Line, Printed, Text, is_validation, names_part, parse};
+use super::{Line, Printed, Text, announced, is_validation, names_part, parse};
 
 /// What came below the heading so far.
 #[derive(Debug, Default)]
@@ -13,6 +13,12 @@ pub(super) struct Block {
 }
 
 impl Printed {
+    /// The set that a sentence says to be measured next. Before training, it may be about anything.
+    pub(super) fn announced(&self, line: &Line, text: &Text) -> Option<&'static str> {
+        let is_trained = !self.values.is_empty() || self.epoch.is_some() || self.step.is_some();
+        announced(line, &text.tokens).filter(|_| is_trained)
+    }
+
     /// Looks at a line whose set an earlier line announced. A loss without a set, among names that have one, is of training.
     pub(super) fn below_heading(&mut self, line: &mut Line, text: &Text, announced: Option<&'static str>) {
         if line.heading.is_some() {

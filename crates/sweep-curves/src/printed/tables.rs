@@ -87,7 +87,14 @@ impl Printed {
         for (set, value) in sets.iter().zip(values) {
             if let Some(value) = cells::number(value, false) {
                 let name = format!("{set} {name}");
-                self.values.push(Value { name, sum: value, count: 1.0, final_value: true, came_often: false });
+                self.values.push(Value {
+                    name,
+                    sum: value,
+                    count: 1.0,
+                    final_value: true,
+                    came_often: false,
+                    partial: false,
+                });
                 (self.whole, self.news, self.settled) = (true, true, true);
             }
         }

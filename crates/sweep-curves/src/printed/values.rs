@@ -3,7 +3,8 @@
 use std::collections::HashSet;
 
 use super::{
-    Line, MOST_NAMES, Place, Printed, Row, Value, is_metric, is_validation, meaning, names, names_part, same_name,
+    Line, MOST_NAMES, Pair, Place, Printed, Row, Target, Value, is_metric, is_validation, meaning, names, names_part,
+    same_name,
 };
 
 impl Printed {
@@ -60,8 +61,10 @@ impl Printed {
             );
             return;
         }
+        let repeats_rate = !is_batch && self.repeats_rate(line);
         let mut changed = false;
-        for pair in &line.pairs {
+        for pair in line.pairs.iter().filter(|pair| !repeats_rate || !is_rate(&pair.name)) {
+            let partial = line.progress && pair.running;
             let batch = (line.progress || line.step.is_some()) && !bar && !pair.running && !redrawn;
             let of_validation = names_part(&pair.name).is_some_and(is_validation);
             self.news = true;
@@ -69,17 +72,14 @@ impl Printed {
                 name == pair.name || self.of_line.iter().any(|of| of == name) && same_name(name, &pair.name)
             };
             let Some(known) = self.values.iter_mut().find(|value| is_same(&value.name)) else {
-                if self.values.len() < MOST_NAMES {
-                    let (name, sum) = (pair.name.clone(), pair.value);
-                    let final_value = !batch && !bar && !redrawn;
-                    self.values.push(Value { name, sum, count: 1.0, final_value, came_often: false });
-                }
+                self.begin(pair, !batch && !bar && !redrawn, partial);
                 continue;
             };
             // A progress bar that is drawn below the line of the whole epoch belongs to the next one.
             if is_next || known.final_value && (batch && !of_validation || bar || redrawn) {
                 continue;
             }
+            known.partial = partial;
             if batch && !of_validation {
                 (known.sum, known.count) = (known.sum + pair.value, known.count + 1.0);
             } else {
@@ -96,6 +96,22 @@ impl Printed {
         if changed {
             self.note("some epochs have several lines with different numbers; the last line was used");
         }
+    }
+
+    /// Takes the first value of a name.
+    fn begin(&mut self, pair: &Pair, final_value: bool, partial: bool) {
+        if self.values.len() < MOST_NAMES {
+            let (name, sum) = (pair.name.clone(), pair.value);
+            self.values.push(Value { name, sum, count: 1.0, final_value, came_often: false, partial });
+        }
+    }
+
+    /// Whether a line without any metric or place has a learning rate again: the settings of the next training, which stand
+    /// below the last epoch of this one.
+    fn repeats_rate(&self, line: &Line) -> bool {
+        line.epoch.is_none()
+            && !line.pairs.iter().any(|pair| is_metric(&pair.name))
+            && self.values.iter().any(|value| is_rate(&value.name))
     }
 
     /// Notes the names of the epoch under way as those of its training run.
@@ -144,16 +160,24 @@ impl Printed {
             let whole = |other: &Value| {
                 other.final_value
                     && !other.came_often
+                    && !other.partial
                     && is_other(other)
                     && target(other) == target(value)
                     && !of_run(other)
             };
-            (!value.final_value || value.came_often) && target(value).is_some() && self.values.iter().any(whole)
+            (!value.final_value || value.came_often || value.partial)
+                && target(value).is_some()
+                && self.values.iter().any(whole)
         };
         let values = self.values.iter().filter(|value| !obsolete(value));
         let values = values.map(|value| (value.name.clone(), value.sum / value.count)).collect();
         Row { curve: self.curve(), place: Place { epoch: self.epoch, step }, values }
     }
+}
+
+/// Whether a number is a learning rate.
+pub(super) fn is_rate(name: &str) -> bool {
+    matches!(meaning(name), Some((Target::LearningRate, _)))
 }
 
 /// Whether a line has metrics of training and of validation.

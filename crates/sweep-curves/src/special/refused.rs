@@ -16,7 +16,6 @@ const REWARDS: [&str; 5] = ["reward", "rewards", "rew", "episode_return", "ep_re
 
 /// Why curves under these names cannot be judged, if they cannot.
 pub fn unjudgeable(names: &[&str]) -> Option<Problem> {
-    let is_reward = |name: &&str| names::words(name).iter().any(|word| REWARDS.contains(&word.as_str()));
     let validated = names.iter().any(|name| is_validation_metric(name));
     if is_adversarial(names) && !validated {
         return Some(adversarial());
@@ -28,11 +27,26 @@ pub fn unjudgeable(names: &[&str]) -> Option<Problem> {
         || ["epsilon", "score"]
             .iter()
             .all(|word| names.iter().any(|name| names::words(name).iter().any(|own| own == word)));
-    ((has_returns || names.iter().any(is_reward)) && !validated).then(rewarded)
+    ((has_returns || names.iter().any(|name| is_reward(name))) && !validated).then(rewarded)
 }
 
+/// Whether a validation set is judged by a name: by a metric, or by a score such as `val_psnr`.
 fn is_validation_metric(name: &str) -> bool {
+    let of_validation = || names::names_part(name).is_some_and(names::is_validation);
     matches!(meaning(name), Some((Target::Metric(4 | 5), _)))
+        || of_validation() && (super::is_metric(name) || super::is_better_high(name))
+}
+
+/// Says that the loss beside rewards may be none to judge by.
+pub fn beside_rewards(values: &Values, notes: &mut Vec<String>) {
+    let plain = |name: &String| matches!(meaning(name), Some((Target::Metric(4 | 5), _)));
+    if values.keys().any(|name| is_reward(name)) && !values.keys().any(plain) {
+        note(notes, "rewards are recorded, too; if an agent is trained, its loss does not show whether it gets better");
+    }
+}
+
+fn is_reward(name: &str) -> bool {
+    names::words(name).iter().any(|word| REWARDS.contains(&word.as_str()))
 }
 
 /// Keeps the validation set of rivals alone: the losses of both sides say nothing about the samples.
@@ -61,7 +75,7 @@ pub fn without_rivals(values: &mut Cow<Values>, notes: &mut Vec<String>) {
 
 /// Names of the losses of a discriminator, and of a generator.
 static RIVALS: LazyLock<[Regex; 2]> = LazyLock::new(|| {
-    [("d|disc[a-z]*|critic[a-z]*", "discriminator"), ("g|gen[a-z]*", "generator")].map(|(side, alone)| {
+    [("d|dis|disc[a-z]*|critic[a-z]*", "discriminator"), ("g|gen[a-z]*", "generator")].map(|(side, alone)| {
         let before = format!("(?:loss(?:es)?|err)[ _./-]?(?:{side})|l_(?:{side})");
         let behind = "[ _./-]?(?:[a-z]+[ _./-])?loss|_(?:a|b|gan|adv|real|fake|l1|vgg)";
         let names = format!(r"(?:{before}|(?:{side})(?:{behind}))(?:\b|_)|{alone}\s*(?:[:=]|$)");
@@ -71,7 +85,7 @@ static RIVALS: LazyLock<[Regex; 2]> = LazyLock::new(|| {
 
 /// Why a text without any curve cannot be judged, if its words tell.
 pub fn unjudgeable_text(text: &str) -> Option<Problem> {
-    const REWARD: &str = r#"(?i)\b(ep_rew_mean|rewards?|episode_return)\b[\s"':=|]*-?\d"#;
+    const REWARD: &str = r#"(?i)\b(ep_rew_mean|(\w+_)?rewards?(_mean|_max|_min)?|episode_return)\b[\s"':=|]*-?\d"#;
     match () {
         () if RIVALS.iter().all(|expression| expression.is_match(text)) => Some(adversarial()),
         () if Regex::new(REWARD).is_ok_and(|expression| expression.is_match(text)) => Some(rewarded()),
@@ -101,9 +115,14 @@ pub fn is_trial(line: &str) -> bool {
     TRIAL.is_match(line.trim_start())
 }
 
-/// Whether a text lists the results of trials, as tuners print them.
+/// Whether a text lists the results of trials, as tuners print them. Ray Tune prints the state of its trials again and again:
+/// that of a single one is no list.
 pub fn lists_trials(text: &str) -> bool {
-    text.split(['\n', '\r']).filter(|line| is_trial(line)).count() > 1
+    let name = |line: &'_ str| Some(line.trim().strip_prefix('|')?.split('|').next()?.trim().to_owned());
+    let mut lines = text.split(['\n', '\r']).filter(|line| is_trial(line));
+    let Some(first) = lines.next() else { return false };
+    let mut rest = lines.peekable();
+    rest.peek().is_some() && (name(first).is_none() || rest.any(|line| name(line) != name(first)))
 }
 
 /// The problem with a list of trials.
@@ -154,7 +173,8 @@ fn rewarded() -> Problem {
 /// Whether a loss is that of a discriminator.
 fn is_of_discriminator(name: &str) -> bool {
     let words = names::words(name);
-    let is_rival = |word: &String| word == "d" || word.starts_with("disc") || word.starts_with("critic");
+    let is_rival =
+        |word: &String| word == "d" || word == "dis" || word.starts_with("disc") || word.starts_with("critic");
     names::quantity(name) == Some("loss") && words.iter().any(is_rival)
 }
 
