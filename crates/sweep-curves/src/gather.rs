@@ -259,10 +259,11 @@ impl Gather {
             };
             let mut own: Vec<String> = Vec::new();
             self.parts.iter().filter(|part| part.has(name)).for_each(|part| own.extend(part.notes.iter().cloned()));
+            let before = values;
             let values = special::rewrite(values, choices, &mut own);
             match curve(shown, &values, choices, own, !self.parts.is_empty()) {
                 Some((curve, read)) => {
-                    curves.push(curve);
+                    curves.push(ForeignCurve { score: special::shown_score(before, &values, choices), ..curve });
                     found_in.push(read);
                 }
                 None => unread.extend(curve::measures(&values).map(|measure| format!("{shown}: {measure}"))),

@@ -334,6 +334,18 @@ fn use_score(values: &mut Cow<Values>, name: &str, notes: &mut Vec<String>) {
     }
 }
 
+/// The name of the score that is shown as the accuracy of the validation set. `before` are the values before they were
+/// rewritten.
+pub fn shown_score(before: &Values, values: &Values, choices: &[Choice]) -> Option<String> {
+    let is_moved = |(name, points): &(&String, &Points)| {
+        !values.contains_key(*name) && !has(before, "val_accuracy") && values.get("val_accuracy") == Some(points)
+    };
+    let chosen = choices.iter().find(|choice| choice.target.name() == "val_accuracy").map(|choice| &choice.column);
+    let name = chosen.or_else(|| before.iter().find(is_moved).map(|(name, _)| name))?;
+    let is_score = score(name).is_some() || is_better_high(name);
+    (is_score && names::quantity(name) != Some("accuracy")).then(|| name.clone())
+}
+
 fn show(part: &str, name: &str, values: &mut Cow<Values>, notes: &mut Vec<String>) {
     let set = if part == "val" { "validation" } else { "training" };
     note(notes, format!("{name} is shown as the accuracy of the {set} set"));

@@ -92,6 +92,8 @@ pub fn diagnosed(name: &str, reading: Reading, task: Task, args: &Args) -> Vec<D
             task,
             classes: args.classes,
             dropout: args.dropout,
+            score: curve.score.as_deref().map(bare_name),
+            loss_has_parts: curve.unused.iter().filter(|name| name.to_lowercase().contains("loss")).count() > 1,
             single_batches: curve.single_batches,
             divergence: (curve.divergence.as_ref()).map(|it| Divergence {
                 epoch: it.epoch,
@@ -108,6 +110,14 @@ pub fn diagnosed(name: &str, reading: Reading, task: Task, args: &Args) -> Vec<D
         Diagnosis { title: sweep_report::format::clean(&title), format, curve, notes, findings }
     };
     curves.into_iter().map(of_curve).collect()
+}
+
+/// A score's name without its set and its folder: `BLEU` for `dev BLEU`, `auc` for `valid_1's auc`.
+fn bare_name(name: &str) -> String {
+    let name = ["/", "'s "].iter().fold(name, |name, end| name.rsplit(end).next().unwrap_or(name));
+    let (set, rest) = name.split_once([' ', '_']).unwrap_or(("", name));
+    let names_set = sweep_curves::names_part(set).is_some();
+    sweep_report::format::clean(if names_set { rest } else { name })
 }
 
 /// Names the numbers that were not understood. One of them may be the validation metric; then it is not said that there is

@@ -8,7 +8,7 @@ use super::finding::Unit;
 use super::series::Series;
 use super::turn::Turn;
 use super::view::{View, word};
-use super::{Advice, Finding, Name, Severity, low_ceiling, view::unit};
+use super::{Advice, Finding, Name, Severity, low_ceiling};
 
 use gap::Gap;
 
@@ -92,8 +92,8 @@ impl Signs<'_> {
             finding.evidence("training minus validation accuracy at the end", Unit::Accuracy, view.accuracy_gap());
         if let (Some(train), Some(onset)) = (view.train_loss.as_ref().or(view.train_accuracy.as_ref()), onset) {
             finding = finding
-                .evidence(format!("training {} at the onset", word(train)), unit(train), train.at(onset))
-                .evidence(format!("training {} at the end", word(train)), unit(train), train.end());
+                .evidence(format!("training {} at the onset", word(train)), train.unit, train.at(onset))
+                .evidence(format!("training {} at the end", word(train)), train.unit, train.end());
         }
         finding
     }
