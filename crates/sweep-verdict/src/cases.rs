@@ -1504,6 +1504,16 @@ fn other_measures() -> Vec<Case> {
             &[GoodFit],
         ),
         case(
+            "training that is not finished while validation gets worse",
+            of(Task::Images),
+            course(8, |t| {
+                let val = if t < 3.0 { 2.6 - 0.05 * t } else { 2.5 + 0.06 * (t - 2.0) };
+                [Some(3.2 * t.powf(-0.2)), Some(0.1 + 0.02 * t), Some(val), Some(0.12)]
+            }),
+            &[Overfit],
+            &[LowCeiling, StillImproving],
+        ),
+        case(
             "a loss that had settled near zero and jumps back near its start, without validation",
             of(Task::Unknown),
             course(100, |t| [Some(if t > 98.0 { 1.2 } else { 2.5 * (-t / 6.0).exp() + 0.002 }), NO, NO, NO]),

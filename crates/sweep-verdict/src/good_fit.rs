@@ -15,9 +15,9 @@ const CLOSE: f64 = 0.03;
 /// A gap from which on it is overfitting.
 const FAR: f64 = 0.10;
 
-/// Losses with this ratio are not called close, …
-const CLOSE_LOSS: f64 = 1.1;
-/// … and with this one, they do not show a good fit.
+/// Losses that differ by this share are not called close.
+const CLOSE_LOSS: f64 = 0.1;
+/// Losses with this ratio do not show a good fit.
 const APART: f64 = 1.3;
 
 /// A difference below this share of the first validation loss is no overfitting, whatever the ratio.
@@ -167,7 +167,7 @@ fn far_from_best(view: &View) -> Option<Finding> {
         Finding::new(Name::Unstable, Severity::Mild, headline)
             .evidence(format!("best validation {}", word(val)), val.unit, val.values[at])
             .evidence(format!("validation {} at the end", word(val)), val.unit, end)
-            .advice([Advice::LowerLearningRate, Advice::LargerBatch]),
+            .advice([Advice::LowerLearningRate, Advice::LargerBatch, Advice::LargerValidation]),
     )
 }
 
@@ -203,18 +203,23 @@ pub fn finding(view: &View) -> Finding {
             let word = word(val);
             let [train, val] = [train, val].map(Series::last_shown);
             let gap = train - val;
-            let apart = match gap {
-                _ if gap < CLOSE => "close together".to_owned(),
-                _ => format!("{} points apart, which is normal", number(gap * 100.0, 0)),
-            };
+            let points = number(gap.abs() * 100.0, 0);
             let [train, val] = [train, val].map(|value| Unit::Accuracy.text(value));
-            format!("Training and validation {word} end {apart} ({train} and {val})")
+            match gap {
+                _ if gap < -CLOSE => {
+                    format!("Validation {word} ends {points} points above training {word} ({val} and {train})")
+                }
+                _ if gap < CLOSE => format!("Training and validation {word} end close together ({train} and {val})"),
+                _ => format!(
+                    "Training and validation {word} end {points} points apart, which is normal ({train} and {val})"
+                ),
+            }
         }
         (None, Some((train, val))) => {
             let [train, val] = [train, val].map(Series::last_shown);
             let apart = match val {
                 _ if val < train => "Validation loss ends below training loss",
-                _ if val > CLOSE_LOSS * train => "Validation loss ends above training loss",
+                _ if val - train > CLOSE_LOSS * train.abs() => "Validation loss ends above training loss",
                 _ => "Training and validation loss end close together",
             };
             let [train, val] = [train, val].map(|value| Unit::Loss.text(value));

@@ -4,6 +4,7 @@
 use super::finding::{Unit, number, percent};
 use super::series::Series;
 use super::still_improving;
+use super::turn::Turn;
 use super::view::{Mode, Poor, View, word};
 use super::{Advice, Finding, Name, Severity, underfit};
 use sweep_core::measurement::LEARNT;
@@ -55,6 +56,10 @@ pub fn find(view: &View) -> Option<Finding> {
         return (behind >= AS_GOOD).then(|| kept(view, poor, ceiling, behind, learnt));
     }
     if let (Some(_), Some(rising)) = (&poor, rising) {
+        // Where validation gets worse, more epochs are no remedy.
+        if Turn::new(view).is_some() {
+            return None;
+        }
         let headline = format!(
             "Training is not finished: {rising} in the last third of the epochs. {ceiling_text} so far, and training is \
              still poor. Train longer before you look for other causes."

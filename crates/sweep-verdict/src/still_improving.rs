@@ -102,7 +102,7 @@ pub fn unfinished(view: &View) -> Option<Finding> {
     let gained = trend.gain * trend.span;
     let gained = match series.unit {
         Unit::Accuracy => format!("{} points", number(gained * 100.0, 1)),
-        _ => text(gained),
+        unit => unit.about(gained),
     };
     let headline = format!(
         "More epochs may help: validation {} was best near the end ({}). Its trend over the last {:.0} epochs is a gain of about \

@@ -87,7 +87,8 @@ pub fn find(view: &View) -> Option<Finding> {
                 Unit::Accuracy,
                 accuracy.map(|series| series.noise),
             )
-            .advice([Advice::LowerLearningRate, Advice::LargerBatch]),
+            .advice([Advice::LowerLearningRate, Advice::LargerBatch])
+            .advice((!by_training).then_some(Advice::LargerValidation)),
     )
 }
 

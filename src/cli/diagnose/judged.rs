@@ -88,8 +88,9 @@ fn task(name: &str, sources: &[Source]) -> Task {
 pub fn diagnosed(name: &str, reading: Reading, task: Task, args: &Args) -> Vec<Diagnosis> {
     let Reading { format, curves, notes } = reading;
     let of_curve = |curve: ForeignCurve| {
+        let named = || Task::of_names(curve.score.iter().chain(&curve.unused).map(String::as_str));
         let context = Context {
-            task,
+            task: if task == Task::Unknown { named() } else { task },
             classes: args.classes,
             dropout: args.dropout,
             score: curve.score.as_deref().map(bare_name),
