@@ -259,14 +259,13 @@ impl Gather {
             };
             let mut own: Vec<String> = Vec::new();
             self.parts.iter().filter(|part| part.has(name)).for_each(|part| own.extend(part.notes.iter().cloned()));
-            let before = values;
-            let values = special::rewrite(values, choices, &mut own);
-            match curve(shown, &values, choices, own, !self.parts.is_empty()) {
+            let rewritten = special::rewrite(values, choices, &mut own);
+            match curve(shown, &rewritten, choices, own, !self.parts.is_empty()) {
                 Some((curve, read)) => {
-                    curves.push(ForeignCurve { score: special::shown_score(before, &values, choices), ..curve });
+                    curves.push(ForeignCurve { score: special::shown_score(values, &rewritten, choices), ..curve });
                     found_in.push(read);
                 }
-                None => unread.extend(curve::measures(&values).map(|measure| format!("{shown}: {measure}"))),
+                None => unread.extend(curve::measures(&rewritten).map(|measure| format!("{shown}: {measure}"))),
             }
         }
         if !curves.is_empty() && !unread.is_empty() {
