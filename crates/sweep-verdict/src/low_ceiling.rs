@@ -19,6 +19,8 @@ const SEVERE_BEHIND: f64 = 0.3;
 const HELD: f64 = 0.05;
 /// If the gap at the end is this large, overfitting is the limit, however poor training is.
 const FAR_APART: f64 = 0.2;
+/// Share of its best level by which validation may end below it and still stalls there.
+const STALLS: f64 = 0.03;
 /// Number of epochs after the best one during which that best one counts as recent.
 const FRESH: u32 = 8;
 /// Training accuracy gained in the last third of the epochs, from which on training has not finished,
@@ -49,7 +51,7 @@ pub fn find(view: &View) -> Option<Finding> {
     // network can fit these images, and that it overfits.
     let learns = view.poor_training(view.last).is_none() || view.accuracy_gap().is_some_and(|gap| gap >= FAR_APART);
     let poor = view.poor_training(peak).filter(|_| !learns && underfit::find(view).is_none());
-    let ceiling_text = format!("Validation {} stalls near {}", word(watched), watched.unit.text(ceiling));
+    let ceiling_text = stalls(watched, ceiling);
     let advice = [Advice::CheckData, Advice::CheckTask, Advice::CheckCapacity, Advice::KnownNetwork];
     let others_learn = view.context.others.and_then(|others| others.train_accuracy).filter(|right| *right >= LEARNT);
     if let (Some(poor), Some(behind), Some(learnt)) = (poor, behind_by, others_learn) {
@@ -103,6 +105,15 @@ pub fn find(view: &View) -> Option<Finding> {
         }
         (None, Some(behind)) => Some(behind_others(view, ceiling_text, ceiling, behind)),
         (None, None) => None,
+    }
+}
+
+/// Says where validation stalls, or how far it came if it got worse again.
+fn stalls(watched: &Series, ceiling: f64) -> String {
+    let best = watched.unit.text(ceiling);
+    match watched.gain(ceiling, watched.end()) > STALLS * ceiling.abs() {
+        true => format!("Validation {} was {best} at best", word(watched)),
+        false => format!("Validation {} stalls near {best}", word(watched)),
     }
 }
 
