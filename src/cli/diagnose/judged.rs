@@ -145,3 +145,14 @@ fn left_over(curve: &ForeignCurve, findings: &mut Vec<Finding>) -> Vec<String> {
     }
     notes
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_score_is_named_without_its_set() {
+        let names = ["dev BLEU", "Val_SSIM", "metrics/mAP50-95(B)", "valid_1's auc", "mean Dice"];
+        assert_eq!(names.map(bare_name), ["BLEU", "SSIM", "mAP50-95(B)", "auc", "mean Dice"]);
+    }
+}
