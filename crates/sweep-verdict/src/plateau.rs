@@ -10,12 +10,11 @@ use super::{Advice, Finding, Name, Severity, low_ceiling, overfit, underfit};
 const LEAST_EPOCHS: u32 = 8;
 /// of values,
 const LEAST_VALUES: usize = 5;
-/// and as a share of all epochs.
+/// and as a share of the epochs from the first value on.
 const LEAST_SHARE: f64 = 1.0 / 3.0;
-/// Maximum distance of the smooth curve from its end for it to be flat, in addition to noise: for accuracy,
-const BAND_ACCURACY: f64 = 0.01;
-/// (of a low one, this share of it)
-const BAND_LOW: f64 = 0.05;
+/// Maximum distance of the smooth curve from its end for it to be flat, in addition to noise: for accuracy (and as a share
+/// of a low one),
+const BAND_ACCURACY: (f64, f64) = (0.01, 0.05);
 /// and for loss, as a share of the loss.
 const BAND_LOSS: f64 = 0.02;
 /// Maximum change of the level from the first third of the stretch to the last one, as a share of that distance. A curve that
@@ -29,7 +28,7 @@ pub fn find(view: &View) -> Option<Finding> {
     let series = view.watched()?;
     let end = series.end();
     let band = match series.unit {
-        Unit::Accuracy => BAND_ACCURACY.min(BAND_LOW * end.abs()),
+        Unit::Accuracy => BAND_ACCURACY.0.min(BAND_ACCURACY.1 * end.abs()),
         _ => BAND_LOSS * end.abs(),
     };
     if series.level_error() > band {
@@ -42,7 +41,8 @@ pub fn find(view: &View) -> Option<Finding> {
     let start = starts.find(|start| is_flat(series, *start, band))?;
     let since = series.epochs[start];
     let length = (view.last - since).saturating_add(1);
-    let long = length >= LEAST_EPOCHS && f64::from(length) >= LEAST_SHARE * f64::from(view.last);
+    let all = view.last - series.epochs[0].min(view.last) + 1;
+    let long = length >= LEAST_EPOCHS && f64::from(length) >= LEAST_SHARE * f64::from(all);
     // A few distant points, or a forecast of more improvement, are not a plateau.
     if !long || series.len() - start < LEAST_VALUES || still_improving::find(view).is_some() {
         return None;
