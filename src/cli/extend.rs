@@ -10,6 +10,7 @@ use super::output;
 use super::running::{Options, Planned, Retry};
 use super::sweep_file::SweepFile;
 use crate::extend::{Growth, Refusal, is_fruitless};
+use sweep_core::command_line::argument;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{History, TrialRecord};
 use sweep_core::program::{Origin, Place};
@@ -61,7 +62,7 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     if !args.yes {
         ask(args, environment)?;
     }
-    let (length, folder) = (old.length, args.folder.display());
+    let length = old.length;
     let on = extension.grown.on.clone();
     let layout = Layout::new(environment.folder.join(old.layout.root()));
     if args.run {
@@ -79,14 +80,14 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
     sweep_report::write(&layout, &new.spec, &grown)?;
     let retry =
         if is_fruitless(&grown) && grown.trials.iter().any(TrialRecord::failed) { "--retry-failed " } else { "" };
-    output::print(&format!("To continue: sweep resume {retry}{folder}"))?;
+    output::print(&format!("To continue: sweep resume {retry}{}", argument(&args.folder)))?;
     Ok(Exit::Success)
 }
 
 /// Reads the file that replaces the sweep's own. What only an inspection of the data can tell is made the same in both.
 fn read_new(args: &Args, old: &mut Opened, environment: &Environment) -> Result<SweepFile> {
-    let (folder, file) = (args.folder.display(), args.file.display());
     if is_same(&args.file, &old.layout.sweep_file()) {
+        let (folder, file) = (argument(&args.folder), args.file.display());
         return Err(Error::new(Exit::Usage, format!("{file} is the current file of the sweep, so nothing changes"))
             .hint(format!("edit a copy next to the original file, and give that: sweep extend {folder} more.yaml")));
     }
@@ -149,7 +150,7 @@ fn refused(refusal: &Refusal, args: &Args, history: &History) -> Error {
     let hint = format!(
         "{}start a new sweep: sweep run {} --name {}-2",
         vary.unwrap_or_default(),
-        args.file.display(),
+        argument(&args.file),
         history.name
     );
     Error::new(Exit::Usage, what).hint(hint)
@@ -157,12 +158,12 @@ fn refused(refusal: &Refusal, args: &Args, history: &History) -> Error {
 
 /// Asks the user for confirmation.
 fn ask(args: &Args, environment: &Environment) -> Result<()> {
-    let (folder, file) = (args.folder.display(), args.file.display());
     if !environment.answers {
+        let (folder, file) = (argument(&args.folder), argument(&args.file));
         return Err(Error::new(Exit::Usage, "nothing was changed: confirmation requires a terminal")
             .hint(format!("to skip the confirmation: sweep extend {folder} {file} --yes")));
     }
-    eprint!("Extend {folder}? [y/N] ");
+    eprint!("Extend {}? [y/N] ", args.folder.display());
     let _ = std::io::stderr().flush();
     let mut answer = String::new();
     let _ = std::io::stdin().lock().read_line(&mut answer);

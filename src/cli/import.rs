@@ -11,6 +11,7 @@ use super::output;
 use super::run;
 use super::sweep_file::{Dir, SweepFile};
 use crate::import::{self, Study};
+use sweep_core::command_line::argument;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{Entry, History, Import, Known};
 use sweep_core::trial::{Goal, fingerprint};
@@ -122,7 +123,7 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
         said += "\nnote: only `method: tpe` and `bayes` learn from them; in this sweep, only the report mentions them";
     }
     if is_new {
-        said += &format!("\nto run it: sweep resume {}", folder.display());
+        said += &format!("\nto run it: sweep resume {}", argument(folder));
     }
     output::print(&said).map(|()| Exit::Success)
 }

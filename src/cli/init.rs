@@ -10,6 +10,7 @@ use serde_json::{Map, Value, json};
 use super::environment::{Environment, variable};
 use super::output;
 use crate::agent::Hook;
+use sweep_core::command_line::argument;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::program::{Program, interpreter};
 
@@ -51,7 +52,7 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
             path
         }
     };
-    output::tell(&format!("next: sweep plan {0}, then sweep run {0}", path.display()));
+    output::tell(&format!("next: sweep plan {0}, then sweep run {0}", argument(&path)));
     Ok(Exit::Success)
 }
 
@@ -85,7 +86,7 @@ fn put(path: &Path, text: &str, environment: &Environment, of: &str) -> Result<(
         Ok(before) if before == text => return Ok(()),
         Ok(_) => {
             return Err(Error::new(Exit::Usage, format!("{shown} already exists, and differs from {of}"))
-                .hint(format!("run it with `sweep run {shown}`, or remove it to write it again")));
+                .hint(format!("run it with `sweep run {}`, or remove it to write it again", argument(path))));
         }
         Err(_) => {}
     }

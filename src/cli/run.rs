@@ -11,6 +11,7 @@ use super::program::Start;
 use super::resume;
 use super::running::{Options, Planned, Retry};
 use super::sweep_file::{Dir, SweepFile};
+use sweep_core::command_line::argument;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{Entry, FORMAT, History};
 use sweep_core::program::Origin;
@@ -77,11 +78,10 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
         if args.count.is_none() && has_changed(&layout, &text) {
             output::tell(&format!(
                 "note: {} has changed since the sweep began, and the sweep continues with its own copy; `sweep extend \
-                {} {}` \
-                 adds values or trials",
+                 {} {}` adds values or trials",
                 args.file.display(),
-                environment.short(layout.root()).display(),
-                args.file.display()
+                argument(environment.short(layout.root())),
+                argument(&args.file)
             ));
         }
         return resume::on(&args.options, layout.root(), Retry::default(), environment);
@@ -94,8 +94,8 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
         let root = environment.short(layout.root());
         let extend = format!(
             "the file has changed since: `sweep extend {} {}` adds its values or trials",
-            root.display(),
-            args.file.display()
+            argument(root),
+            argument(&args.file)
         );
         return Err(if has_changed(&layout, &text) { error.hint(extend) } else { error });
     }
@@ -191,13 +191,12 @@ fn foreign(layout: &Layout) -> Option<String> {
 /// The error for a sweep that already exists.
 fn begun(layout: &Layout, environment: &Environment) -> Error {
     let folder = environment.short(layout.root());
-    let shown = folder.display();
-    let another =
-        format!("start another sweep with `--name {}-2`", folder.file_name().unwrap_or_default().to_string_lossy());
+    let another = format!("start another sweep with `--name {}-2`", argument(folder.file_name().unwrap_or_default()));
+    let (shown, argument) = (folder.display(), argument(&folder));
     let held = sweep_store::held(layout);
     let is_complete = |Opened { spec, history, .. }: &Opened| history.complete && !stages::follow(spec, history);
     let (state, next) = match Opened::as_recorded(layout.root()) {
-        _ if held => ("is being run by another process".into(), format!("watch it with `sweep status {shown}`")),
+        _ if held => ("is being run by another process".into(), format!("watch it with `sweep status {argument}`")),
         Ok(sweep) if is_complete(&sweep) => {
             let history = sweep.history;
             let all = history.trials.len();
@@ -205,15 +204,15 @@ fn begun(layout: &Layout, environment: &Environment) -> Error {
                 0 => (format!("is complete: all {all} trials have ended"), format!("see {shown}/report.html")),
                 failed => (
                     format!("is complete: all {all} trials have ended, {failed} of them without success"),
-                    format!("retry those with `sweep resume {shown} --retry-failed`"),
+                    format!("retry those with `sweep resume {argument} --retry-failed`"),
                 ),
             }
         }
         Ok(Opened { history, .. }) => {
             let done = history.trials.iter().filter(|trial| trial.outcome().is_some()).count();
-            (format!("already exists: {done} trials have ended"), format!("continue it with `sweep resume {shown}`"))
+            (format!("already exists: {done} trials have ended"), format!("continue it with `sweep resume {argument}`"))
         }
-        Err(error) => (format!("already exists ({error})"), format!("continue it with `sweep resume {shown}`")),
+        Err(error) => (format!("already exists ({error})"), format!("continue it with `sweep resume {argument}`")),
     };
     let exit = if held { Exit::Storage } else { Exit::Usage };
     Error::new(exit, format!("{shown} {state}")).hint(format!("{next}, or {another}"))

@@ -11,6 +11,7 @@ use super::environment::Environment;
 use super::opened::Opened;
 use super::output;
 use crate::progress::seconds_left;
+use sweep_core::command_line::argument;
 use sweep_core::error::{Exit, Result};
 use sweep_core::history::{History, Status, TrialRecord};
 use sweep_core::trial::{METRICS, TrialId};
@@ -103,18 +104,18 @@ impl<'a> Standing<'a> {
 
     fn text(&self, Opened { layout, spec, history, .. }: &Opened) -> String {
         let verb = if self.state == State::Failed { "has" } else { "is" };
+        let folder = argument(layout.root());
         let mut text = format!("{} {verb} {}", format::clean(&history.name), self.state);
         if let Some((current, all)) = stages::current(spec, history) {
             let _ = write!(text, ", stage {current} of {all}");
         }
         if self.state == State::Paused {
-            let _ = write!(text, "; to continue: sweep continue {}", layout.root().display());
+            let _ = write!(text, "; to continue: sweep continue {folder}");
         }
         if let Some(most) = history.steering.most {
             let plural = if most == 1 { "slot" } else { "slots" };
             let _ = write!(text, "; it uses at most {most} {plural}");
         }
-        let folder = layout.root().display();
         if let Some(failed) = summary::hopeless(history).filter(|_| self.state == State::Failed) {
             let _ = write!(text, ": {failed}; once that is fixed: sweep resume --retry-failed {folder}");
         }

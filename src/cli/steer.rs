@@ -8,6 +8,7 @@ use super::environment::{Environment, now};
 use super::opened::Opened;
 use super::output;
 use crate::engine::targets;
+use sweep_core::command_line::argument;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::Status;
 use sweep_core::space::Condition;
@@ -250,7 +251,7 @@ fn ask(opened: &Opened, request: &Request, environment: &Environment) -> Result<
         if !sweep_store::held(&layout) {
             output::print(&format!(
                 "no process runs this sweep, so this is done next time: sweep resume {}",
-                folder.display()
+                argument(folder)
             ))?;
             return Ok(Exit::Success);
         }

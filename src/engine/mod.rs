@@ -24,6 +24,7 @@ use crate::progress::Screen;
 use devices::{Table, tenants};
 use nodes::Nodes;
 use signals::{Heard, Signals};
+use sweep_core::command_line::argument;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::{History, Status};
 use sweep_scheduler::schedule::{Event, Now, Scheduler, Shapes, State};
@@ -206,13 +207,13 @@ impl Engine {
             .hint(format!(
                 "`sweep status {0}` lists the failures; fix them, then run: sweep resume --retry-failed {0}; if the sweep \
                  file was wrong, give a corrected copy: sweep extend {0} FILE --run",
-                layout.root().display()
+                argument(layout.root())
             )));
         }
         match given_up.or_else(no_host) {
             Some(reason) if !scheduler.is_complete() && !scheduler.interrupted() => {
                 Err(Error::new(Exit::NoTrainer, format!("no slot is left for training; {reason}"))
-                    .hint(format!("fix this, then run: sweep resume {}", layout.root().display())))
+                    .hint(format!("fix this, then run: sweep resume {}", argument(layout.root()))))
             }
             _ => Ok(scheduler.into_history()),
         }

@@ -5,6 +5,7 @@ use std::collections::VecDeque;
 
 use super::nodes::{self, News, targets};
 use super::{Engine, trace};
+use sweep_core::command_line::argument;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::protocol::FromTrainer;
 use sweep_core::steering::Request;
@@ -50,7 +51,7 @@ impl Engine {
             // No further results can be saved. The journal and complete checkpoints remain.
             Event::On(_, SlotEvent::Said(FromTrainer::Unwritable { attempt, reason })) => {
                 self.journal.in_place()?;
-                let folder = self.layout.root().display();
+                let folder = argument(self.layout.root());
                 return Err(Error::new(Exit::Storage, format!("{attempt} cannot be saved: {reason}"))
                     .hint(format!("fix this, then run: sweep resume {folder}")));
             }

@@ -250,3 +250,15 @@ fn a_copied_sweep_goes_on_where_its_data_is_and_says_where_it_was_sought() {
     world.expect(&format!("resume copied/s {again}"), 0);
     assert_eq!(world.table("copied/s/epochs.csv", &[]).len(), 9);
 }
+
+/// A message's command can be copied into a shell, also if the folder's name has a space.
+#[test]
+fn a_command_in_a_message_quotes_paths() {
+    let world = World::new();
+    world.write("s.yaml", "name: s\nprogram: [/bin/true]\nparameters: {a: {values: [1]}}\n");
+    let run = || world.sweep("run s.yaml --progress none --results").arg("my results").output().expect("it starts");
+    run();
+    let second = run();
+    let said = String::from_utf8_lossy(&second.stderr);
+    assert!(said.contains("sweep resume 'my results/s'"), "{said}");
+}

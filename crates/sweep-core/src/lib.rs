@@ -7,6 +7,7 @@
 //! Start with `trial`, `recipe`, and `history`; everything else builds on them.
 
 pub mod budget;
+pub mod command_line;
 pub mod describe;
 pub mod error;
 pub mod evaluation;

@@ -10,6 +10,7 @@ use std::time::{Duration, Instant};
 
 use super::Layout;
 use super::holder::{Claim, Holder, State};
+use sweep_core::command_line::argument;
 use sweep_core::error::{Error, Exit, Result};
 
 /// Time to wait for a lock that is held only briefly. If a controller is killed while it starts a trainer, the forked
@@ -112,7 +113,7 @@ fn legacy(file: File) -> String {
 
 fn taken(layout: &Layout, other: &str, remedy: Option<String>) -> Error {
     let folder = layout.root().display();
-    let watch = format!("watch it with `sweep status {folder}`, or end it first");
+    let watch = format!("watch it with `sweep status {}`, or end it first", argument(layout.root()));
     Error::new(Exit::Storage, format!("{folder} is being run by another process ({other})"))
         .hint(remedy.map_or(watch.clone(), |remedy| format!("{watch}; {remedy}")))
 }

@@ -1,6 +1,7 @@
 //! The current sweep file.
 
 use super::Layout;
+use sweep_core::command_line::argument;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::History;
 
@@ -25,7 +26,7 @@ pub fn sweep_file(layout: &Layout, history: &History) -> Result<String> {
 
 fn edited(layout: &Layout, recorded: &str, text: &str) -> Error {
     let line = recorded.lines().zip(text.lines()).take_while(|(one, other)| one == other).count() + 1;
-    let (file, folder) = (layout.sweep_file(), layout.root().display());
+    let (file, folder) = (layout.sweep_file(), argument(layout.root()));
     let what = format!(
         "{}:{line}:1: the file was changed, but the trials so far ran with the text in the journal",
         file.display()

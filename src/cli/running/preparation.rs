@@ -12,6 +12,7 @@ use crate::cli::output;
 use crate::engine::Cluster;
 use crate::hosts::Own;
 use crate::slurm;
+use sweep_core::command_line::argument;
 use sweep_core::error::{Error, Exit, Result};
 use sweep_core::history::History;
 use sweep_report::format;
@@ -135,7 +136,7 @@ fn time_left(most: Duration, history: &History, folder: &Path) -> Result<Duratio
                 format::duration(spent.as_secs_f64()),
                 format::duration(most.as_secs_f64())
             );
-            let folder = folder.display();
+            let folder = argument(folder);
             Err(Error::new(Exit::Usage, what).hint(format!(
                 "give this run more time with `sweep resume {folder} --for 1h`, or raise `max_time` with `sweep extend`"
             )))

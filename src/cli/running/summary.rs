@@ -1,6 +1,7 @@
 //! The last lines of a run.
 
 use crate::cli::environment::Environment;
+use sweep_core::command_line::argument;
 use sweep_core::history::History;
 use sweep_report::ranking::{Place, Ranking, groups};
 use sweep_report::{format, summary};
@@ -32,7 +33,7 @@ pub fn text(history: &History, spec: &Spec, layout: &Layout, environment: &Envir
     }
     text += &format!("\nReport: {}", folder.join("report.html").display());
     if !history.complete {
-        text += &format!("\nTo continue: sweep resume {}", folder.display());
+        text += &format!("\nTo continue: sweep resume {}", argument(folder));
     }
     text
 }

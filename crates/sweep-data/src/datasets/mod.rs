@@ -22,6 +22,7 @@ use std::fmt::Display;
 use std::path::Path;
 
 use crate::network::Shape;
+use sweep_core::command_line::argument;
 use sweep_core::error::{Error, Exit};
 use sweep_core::recipe::{Fit, Resize, Source};
 
@@ -158,7 +159,7 @@ fn absent(path: &Path, error: std::io::Error, set: &str, folder: &str) -> Error 
         return unreadable(path.display(), error);
     }
     let above = path.parent().filter(|_| path.ends_with(folder));
-    let to = above.map(|above| format!(" --to {}", above.display())).unwrap_or_default();
+    let to = above.map(|above| format!(" --to {}", argument(above))).unwrap_or_default();
     let remedy = format!(
         "download it with `sweep data fetch {set}{to}`, or check `path` under `data:`; relative paths start at the \
          folder of the sweep file"
