@@ -33,24 +33,29 @@ pub fn measure(layout: &Layout, spec: &Spec, history: &History, trainer: &Launch
     if before.as_ref().is_some_and(|before| before.trial == trial) {
         return Ok(None);
     }
-    let ask = |trial: TrialId, images: Subject| {
+    let ask = |trial: TrialId, images: Subject, mirror: bool| {
         let worst = (images == Subject::Validation).then(|| layout.root().join(WORST));
-        predicted(&Predict { weights: layout.trial(trial).join(BEST_WEIGHTS), images, worst }, trainer)
+        predicted(&Predict { weights: layout.trial(trial).join(BEST_WEIGHTS), images, worst, mirror }, trainer)
     };
-    let validation = ask(trial, Subject::Validation)?;
-    let mut tests = Vec::new();
+    let validation = ask(trial, Subject::Validation, false)?;
+    // Where the classes are the same for mirror images, training says so.
+    let mirrors = spec.recipe(&best.settings).is_ok_and(|recipe| recipe.data.augment.flip);
+    let (mut tests, mut mirrored) = (Vec::new(), Vec::new());
     for id in best.trials.iter().copied().filter(has_weights) {
-        let test = ask(id, Subject::Test)?;
+        let test = ask(id, Subject::Test, false)?;
         if test.images.is_empty() {
             break;
         }
         tests.push((id, confusion(&test)));
+        if mirrors {
+            mirrored.push((id, confusion(&ask(id, Subject::Test, true)?)));
+        }
     }
     let tested_before = before.map_or(0, |before| before.tested_before + u32::from(!before.tests.is_empty()));
     let worst = worst(&validation);
     let classes = validation.classes.clone();
     let validation = confusion(&validation);
-    let evaluation = Evaluation { classes, trial, validation, worst, tests, tested_before };
+    let evaluation = Evaluation { classes, trial, validation, worst, tests, mirrored, tested_before };
     sweep_report::write_evaluation(layout, &evaluation)?;
     Ok(Some(evaluation))
 }

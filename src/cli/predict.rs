@@ -35,6 +35,9 @@ pub struct Args {
     /// Path of the trainer [default: sweep-trainer next to sweep]
     #[arg(long, value_name = "PROGRAM")]
     trainer: Option<PathBuf>,
+    /// Average the probabilities of each image and of its mirror image (test-time augmentation)
+    #[arg(long)]
+    tta: bool,
     /// Print one JSON object per image, with the probabilities of all classes
     #[arg(long)]
     json: bool,
@@ -56,7 +59,8 @@ pub fn run(args: &Args, environment: &Environment) -> Result<Exit> {
         return Err(no_weights(&opened, trial));
     }
     let paths = files.iter().map(|file| environment.folder.join(file)).collect();
-    let request = Predict { weights: environment.folder.join(weights), images: Subject::Files(paths), worst: None };
+    let (weights, images) = (environment.folder.join(weights), Subject::Files(paths));
+    let request = Predict { weights, images, worst: None, mirror: args.tta };
     let Predicted { classes, images } = predicted(&request, &trainer(args.trainer.as_deref(), environment)?)?;
     let mut text = String::new();
     for (file, image) in files.iter().zip(&images) {

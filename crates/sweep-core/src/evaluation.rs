@@ -20,6 +20,9 @@ pub struct Evaluation {
     pub worst: Vec<Worst>,
     /// The trials of the best configuration that kept their weights, on the test images. Empty if there are none.
     pub tests: Vec<(TrialId, Confusion)>,
+    /// The same with the mean of each image's and its mirror image's probabilities, where training mirrored images.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub mirrored: Vec<(TrialId, Confusion)>,
     /// How many configurations were tested on the same images before this one.
     pub tested_before: u32,
 }

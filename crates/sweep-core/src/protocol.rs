@@ -81,6 +81,9 @@ pub struct Predict {
     /// Path of a PNG file to draw the [`WORST`] images with the lowest probabilities of their own classes into, if there
     /// are any that were classified wrongly: five in a row, the worst first.
     pub worst: Option<PathBuf>,
+    /// Whether probabilities are the mean of those of the image and of its mirror image (test-time augmentation).
+    #[serde(default)]
+    pub mirror: bool,
 }
 
 /// Maximum number of images that [`Predict::worst`] shows.

@@ -6,6 +6,7 @@ use std::time::SystemTime;
 use super::format;
 use sweep_core::error::Result;
 use sweep_core::evaluation::{Confusion, Evaluation, Worst};
+use sweep_core::trial::TrialId;
 use sweep_store::Layout;
 
 /// Maximum number of confused pairs, classes and images that are named.
@@ -100,7 +101,7 @@ pub fn sentences(evaluation: &Evaluation) -> Vec<String> {
 }
 
 fn tests(evaluation: &Evaluation) -> Vec<String> {
-    let test = |(trial, confusion): &(_, Confusion)| {
+    let test = |(trial, confusion): &(TrialId, Confusion)| {
         let (low, high) = confusion.interval()?;
         Some(format!(
             "Trial {trial} classifies {} of {} test images correctly (95% interval {} to {}).",
@@ -110,7 +111,17 @@ fn tests(evaluation: &Evaluation) -> Vec<String> {
             percent(high)
         ))
     };
-    let mut lines: Vec<String> = evaluation.tests.iter().filter_map(test).collect();
+    let mirrored = |trial: TrialId| {
+        let (_, confusion) = evaluation.mirrored.iter().find(|(id, _)| *id == trial)?;
+        Some(format!(
+            "With the mean of the probabilities of each image and its mirror image (test-time augmentation, `sweep \
+             predict --tta`), it is {}.",
+            percent(confusion.accuracy()?)
+        ))
+    };
+    let both = |one: &(TrialId, Confusion)| Some([test(one)?, mirrored(one.0).unwrap_or_default()].join(" "));
+    let mut lines: Vec<String> =
+        evaluation.tests.iter().filter_map(both).map(|line| line.trim_end().to_owned()).collect();
     match (lines.is_empty(), evaluation.tested_before) {
         (true, _) => {}
         (false, 0) => lines.push("These images were not used to choose the best configuration.".into()),
@@ -161,7 +172,6 @@ fn percent(share: f64) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use sweep_core::trial::TrialId;
 
     #[test]
     fn the_report_says_how_sure_it_is_and_what_is_confused() {
@@ -172,6 +182,7 @@ mod tests {
             validation: Confusion::of(2, pairs(9)),
             worst: vec![Worst { label: 1, predicted: 0, probability: 0.999 }],
             tests: vec![(TrialId(7), Confusion::of(2, pairs(9)))],
+            mirrored: Vec::new(),
             tested_before: 0,
         };
         let expected = [
@@ -186,5 +197,11 @@ mod tests {
         assert_eq!(sentences(&evaluation), expected);
         evaluation.tested_before = 2;
         assert!(sentences(&evaluation)[1].starts_with("Before it, 2 other configurations"));
+        evaluation.mirrored = vec![(TrialId(7), Confusion::of(2, pairs(5)))];
+        assert!(
+            sentences(&evaluation)[0].ends_with("`sweep predict --tta`), it is 94.8%."),
+            "{:?}",
+            sentences(&evaluation)
+        );
     }
 }

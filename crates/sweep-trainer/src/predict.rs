@@ -37,13 +37,13 @@ pub fn answer(request: &Predict) -> Result<Predicted> {
     let info = datasets::describe(&recipe.data.source)?;
     let network = network(&recipe, &info, &weights).map_err(unreadable)?;
     if let Subject::Files(files) = &request.images {
-        let images = of_files(&network, &recipe, &info, files)?;
+        let images = of_files(&network, (&recipe, &info), files, request.mirror)?;
         return Ok(Predicted { classes: info.classes, images });
     }
     let mut cache = DatasetCache::new(Device::Cpu);
     let split = cache.get(&recipe.data.source)?.split(&recipe.data, seed)?;
     let part = if request.images == Subject::Test { &split.test } else { &split.validation };
-    let predicted = Predicted { classes: info.classes, images: of_part(&network, part)? };
+    let predicted = Predicted { classes: info.classes, images: of_part(&network, part, request.mirror)? };
     let worst = predicted.worst();
     if let Some(file) = request.worst.as_ref().filter(|_| !worst.is_empty()) {
         let images = worst.iter().map(|at| Ok(part.batch(*at as u64, 1)?.0)).collect::<Result<Vec<_>>>()?;
@@ -75,7 +75,12 @@ fn network(recipe: &Recipe, info: &Info, weights: &HashMap<String, Tensor>) -> s
     Ok(network)
 }
 
-fn of_files(network: &Network, recipe: &Recipe, info: &Info, files: &[PathBuf]) -> Result<Vec<Prediction>> {
+fn of_files(
+    network: &Network,
+    (recipe, info): (&Recipe, &Info),
+    files: &[PathBuf],
+    mirror: bool,
+) -> Result<Vec<Prediction>> {
     let size = [info.shape.channels, info.shape.height, info.shape.width].map(i64::from);
     let predict = |file: &Path| {
         let (pixels, notes) = match datasets::image(&recipe.data.source, info.shape, file) {
@@ -86,18 +91,18 @@ fn of_files(network: &Network, recipe: &Recipe, info: &Info, files: &[PathBuf]) 
             }
         };
         let xs = Tensor::f_from_data_size(&pixels, &size, Kind::Uint8)?.f_unsqueeze(0)?.f_to_kind(Kind::Float)?;
-        let mut probabilities = probabilities(network, &xs.f_div_scalar(255.0)?)?;
+        let mut probabilities = probabilities(network, &xs.f_div_scalar(255.0)?, mirror)?;
         Ok(Prediction { label: None, probabilities: probabilities.swap_remove(0), error: None, notes })
     };
     files.iter().map(|file| predict(file)).collect()
 }
 
-fn of_part(network: &Network, part: &Part<'_>) -> Result<Vec<Prediction>> {
+fn of_part(network: &Network, part: &Part<'_>, mirror: bool) -> Result<Vec<Prediction>> {
     let mut all = Vec::new();
     for number in 0..part.batches(AT_ONCE as u64) {
         let (xs, labels) = part.batch(number, AT_ONCE as u64)?;
         let labels = Vec::<i64>::try_from(labels)?;
-        let predicted = probabilities(network, &xs)?.into_iter().zip(labels);
+        let predicted = probabilities(network, &xs, mirror)?.into_iter().zip(labels);
         all.extend(predicted.map(|(probabilities, label)| Prediction {
             label: usize::try_from(label).ok(),
             probabilities,
@@ -108,12 +113,39 @@ fn of_part(network: &Network, part: &Part<'_>) -> Result<Vec<Prediction>> {
     Ok(all)
 }
 
-/// Returns the probabilities of all classes for each image `f32 [b, c, h, w]`.
-fn probabilities(network: &Network, xs: &Tensor) -> Result<Vec<Vec<f32>>> {
+/// Returns the probabilities of all classes for each image `f32 [b, c, h, w]`. If `mirror` is set, they are the mean of
+/// those of the image and of its mirror image.
+fn probabilities(network: &Network, xs: &Tensor, mirror: bool) -> Result<Vec<Vec<f32>>> {
     tch::no_grad(|| {
-        let ys = network.forward(xs, Mode::Evaluate)?.f_softmax(1, Kind::Float)?;
+        let of = |xs: &Tensor| network.forward(xs, Mode::Evaluate)?.f_softmax(1, Kind::Float);
+        let mut ys = of(xs)?;
+        if mirror {
+            ys = ys.f_add(&of(&xs.f_flip([3])?)?)?.f_div_scalar(2.0)?;
+        }
         let classes = ys.size()[1] as usize;
         let flat = Vec::<f32>::try_from(ys.f_contiguous()?.f_view(-1)?)?;
         Ok(flat.chunks(classes).map(<[f32]>::to_vec).collect())
     })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use sweep_core::recipe::{Init, Layer};
+    use sweep_data::network::Shape;
+
+    #[test]
+    fn with_its_mirror_image_an_image_and_its_mirror_image_have_the_same_probabilities() {
+        let (shape, device) = (Shape { channels: 1, height: 4, width: 4 }, Device::Cpu);
+        let layers = [Layer::Flatten, Layer::Dense { units: 3, bias: true, max_norm: None }];
+        let start = Start { seed: 7, trial: 1, init: Init::Keras };
+        let network = Network::new(shape, &layers, start, Kind::Float, device).unwrap();
+        let xs = Tensor::rand([1, 1, 4, 4], (Kind::Float, device));
+        let of = |xs: &Tensor, mirror| probabilities(&network, xs, mirror).unwrap().swap_remove(0);
+        let (image, other) = (of(&xs, false), of(&xs.flip([3]), false));
+        assert_ne!(image, other);
+        let mean: Vec<f32> = image.iter().zip(&other).map(|(one, other)| (one + other) / 2.0).collect();
+        let differs = |one: &[f32], other: &[f32]| one.iter().zip(other).any(|(one, other)| (one - other).abs() > 1e-6);
+        assert!(!differs(&of(&xs, true), &mean) && !differs(&of(&xs.flip([3]), true), &mean));
+    }
 }

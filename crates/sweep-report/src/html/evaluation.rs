@@ -58,6 +58,7 @@ mod tests {
             validation: Confusion::of(2, pairs),
             worst: Vec::new(),
             tests: Vec::new(),
+            mirrored: Vec::new(),
             tested_before: 0,
         };
         let evaluated = Evaluated { evaluation, worst: Some(b"png".to_vec()) };

@@ -71,12 +71,18 @@ fn pieces_of_real_photographs_are_told_apart_and_whole_ones_are_predicted() {
     world.expect("run s.yaml --progress none", 0);
     let accuracy: f64 = world.column("results/s/trials.csv", "best_val_accuracy")[0].parse().expect("a number");
     assert!(accuracy > 0.85, "{accuracy}");
-    assert!(world.read("results/s/report.md").contains("test images"), "the test images were used once");
+    let report = world.read("results/s/report.md");
+    assert!(report.contains("test images"), "the test images were used once");
+    assert!(
+        report.contains("`sweep predict --tta`), it is "),
+        "training mirrors images, so the test does, too: {report}"
+    );
     // The whole photographs have other proportions, and are much larger.
     for photo in &photos {
         let file = photo.file_name().expect("it has a name").to_str().expect("it is ASCII");
         fs::copy(photo, world.path(file)).expect("it can be read");
         let said = world.expect(&format!("predict results/s {file}"), 0);
         assert!(said.contains(&format!("{file}  ")) && said.contains("scaled from "), "{said}");
+        world.expect(&format!("predict results/s {file} --tta"), 0);
     }
 }
