@@ -272,15 +272,14 @@ impl Gather {
             let shown = if alone { "" } else { shown(name, has_runs) };
             let mut own: Vec<String> = Vec::new();
             self.parts.iter().filter(|part| part.has(name)).for_each(|part| own.extend(part.notes.iter().cloned()));
-            let names = values.keys();
-            let values = special::rewrite(values, choices, &mut own);
-            match curve(shown, &values, choices, own, !self.parts.is_empty()) {
+            let rewritten = special::rewrite(values, choices, &mut own);
+            match curve(shown, &rewritten, choices, own, !self.parts.is_empty()) {
                 Some((curve, mut read)) => {
-                    read.unused.extend(names.filter(|name| !values.contains_key(*name)).cloned());
-                    curves.push(curve);
+                    read.unused.extend(values.keys().filter(|name| !rewritten.contains_key(*name)).cloned());
+                    curves.push(ForeignCurve { score: special::shown_score(values, &rewritten, choices), ..curve });
                     found_in.push(read);
                 }
-                None => unread.extend(curve::measures(&values).map(|measure| format!("{shown}: {measure}"))),
+                None => unread.extend(curve::measures(&rewritten).map(|measure| format!("{shown}: {measure}"))),
             }
         }
         if !curves.is_empty() && !unread.is_empty() {

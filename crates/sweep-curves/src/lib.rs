@@ -118,6 +118,8 @@ pub struct ForeignCurve {
     pub unread_validation: bool,
     /// Its metrics whose names in the file say more than the metric, with these names.
     pub names: Vec<(&'static str, String)>,
+    /// The name of the score that is shown as the accuracy, if it is no share of right answers.
+    pub score: Option<String>,
     /// Whether its training metrics are those of single batches.
     pub single_batches: bool,
     /// Notes on how its numbers were interpreted, each a sentence without a final period.

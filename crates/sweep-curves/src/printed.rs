@@ -317,10 +317,7 @@ impl Printed {
         if self.had_table && !self.leaves_table(&line) {
             return;
         }
-        // A loss by a name of its own may be the only one.
-        let names = || line.pairs.iter().map(|pair| pair.name.as_str());
-        let measures = names().any(|name| is_metric(name) || name.to_lowercase().contains("loss"))
-            || line.epoch.is_none() && line.step.is_some() && are_both_sets(names());
+        let measures = measures(&line);
         self.says_of_tool(&line, raw, measures);
         self.section_is_used |= measures;
         let tells_set = |name: &str| is_metric(name) || names_part(name).is_some_and(is_validation);
@@ -462,6 +459,13 @@ impl Printed {
         self.values.clear();
         (self.whole, self.news, self.had_bar, self.bar_has_all, self.drawn) = (false, false, false, false, false);
     }
+}
+
+/// Whether a line has metrics, or numbers that may be metrics. A loss by a name of its own may be the only one.
+fn measures(line: &Line) -> bool {
+    let names = || line.pairs.iter().map(|pair| pair.name.as_str());
+    names().any(|name| is_metric(name) || name.to_lowercase().contains("loss"))
+        || line.epoch.is_none() && line.step.is_some() && are_both_sets(names())
 }
 
 /// The set of a line that names its epoch and scores, and whose loss may be in the next line.

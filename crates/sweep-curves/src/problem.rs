@@ -65,7 +65,7 @@ impl Problem {
         if let Some(problem) = super::special::unjudgeable_text(&text) {
             return problem.within(name);
         }
-        if let Some(problem) = super::table::headerless(name, &text) {
+        if let Some(problem) = super::special::headerless(name, &text) {
             return problem.within(name);
         }
         Problem::new(format!("{name}: no learning curve was found; {seen}")).hint(

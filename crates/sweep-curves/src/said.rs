@@ -632,3 +632,18 @@ fn steps_and_totals_and_headings_are_said() {
     assert!(refusal(&each("N,0.5\n")).contains("no header names"));
     assert!(refusal("(dp0\nVloss\np1\n(lp2\nF0.5\naF0.4\nas.").contains("a Python pickle"));
 }
+
+#[test]
+fn a_score_that_stands_in_for_the_accuracy_is_named() {
+    let score = |text: &str, choices: &[Choice]| {
+        let source = Source { name: "file".into(), prefix: None, bytes: text.into() };
+        let reading = read(&[source], None, choices).unwrap_or_else(|problem| panic!("{}", problem.what));
+        reading.curves[0].score.clone()
+    };
+    let table = |name: &str| format!("epoch,loss,{name}\n1,0.9,0.1\n2,0.8,0.2\n3,0.7,0.25\n");
+    assert_eq!(score(&table("dev BLEU"), &[]).as_deref(), Some("dev BLEU"));
+    assert_eq!(score(&table("val_acc"), &[]), None);
+    assert_eq!(score(&table("val_caps_acc"), &[]), None);
+    let chosen = "val_accuracy=quality f1".parse().expect("it is a choice");
+    assert_eq!(score(&table("quality f1"), &[chosen]).as_deref(), Some("quality f1"));
+}

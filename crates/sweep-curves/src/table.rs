@@ -84,28 +84,6 @@ pub fn recognized(text: &str) -> bool {
     header.len() > 1 && names > 1 && (alike && numbers > 0 || known > 1 && row.len() <= 1)
 }
 
-/// The problem of a text that has columns of numbers alone and no header.
-pub fn headerless(file: &str, text: &str) -> Option<Problem> {
-    const FEW: usize = 3;
-    let cells = |line: &str| -> Option<usize> {
-        let cells = line.split([',', ';', '\t', ' ']).filter(|cell| !cell.is_empty());
-        cells.map(|cell| number(cell, false)).collect::<Option<Vec<_>>>().map(|numbers| numbers.len())
-    };
-    let rows: Vec<usize> = text.lines().take(1000).map(cells).collect::<Option<_>>()?;
-    let columns = *rows.first().filter(|first| **first > 1 && rows.iter().all(|row| row == *first))?;
-    let separator = [",", ";", "\t"].into_iter().find(|separator| text.contains(separator)).unwrap_or(" ");
-    let names = ["epoch", "train_loss", "val_loss"].map(str::to_owned).into_iter();
-    let names: Vec<String> = names.chain((4..).map(|at| format!("column{at}"))).take(columns).collect();
-    let problem = Problem::new(format!("no header names its {columns} columns of numbers"));
-    (rows.len() >= FEW).then(|| {
-        problem.hint(format!(
-            "write their names above them and read the new file, for example `(printf '{}\\n'; cat {}) > named.csv`",
-            names.join(separator).replace('\t', "\\t"),
-            sweep_core::command_line::argument(file)
-        ))
-    })
-}
-
 fn fields(line: &str) -> Vec<String> {
     records(line).next().unwrap_or_default()
 }

@@ -24,6 +24,7 @@ const PERFECT: (usize, f64) = (5, 0.2);
 /// What contradicts: the accuracy, and how the loss moved.
 #[derive(Debug, Clone, Copy)]
 pub struct Contradiction {
+    /// The highest accuracy.
     accuracy: f64,
     from: f64,
     to: f64,
@@ -44,7 +45,7 @@ pub fn contradiction(loss: &Series, accuracy: &Series) -> Option<Contradiction> 
     let constant = range < CONSTANT && impossible;
     let perfect = accuracy.len() >= PERFECT.0 && to >= PERFECT.1 && accuracy.values.iter().all(|value| *value == 1.0);
     (from > to && from - to >= FELL * from.abs() && (near_zero || constant || perfect)).then_some(Contradiction {
-        accuracy: accuracy.end(),
+        accuracy: most,
         from,
         to,
     })
@@ -59,19 +60,22 @@ pub fn is_impossible(loss: f64, accuracy: f64) -> bool {
 /// Returns the note that accuracy was not used.
 pub fn finding(found: &Contradiction) -> Finding {
     let Contradiction { accuracy, from, to } = *found;
-    let why = match accuracy {
-        1.0 => "too few examples are evaluated, or it does not measure what the network is trained for",
-        _ => {
-            "it does not measure what the network is trained for. For a regression, log the mean absolute error instead"
-        }
+    let (stays, why) = match accuracy {
+        1.0 => (
+            "is 100% in every epoch".to_owned(),
+            "too few examples are evaluated, or it does not measure what the network is trained for",
+        ),
+        _ => (
+            format!("is never above {}", percent(accuracy)),
+            "it does not measure what the network is trained for. For a regression, log the mean absolute error instead",
+        ),
     };
     let headline = format!(
-        "Accuracy was not used: it stays at {} while the loss falls from {} to {}, so {why}.",
-        percent(accuracy),
+        "Accuracy was not used: it {stays} while the loss falls from {} to {}, so {why}.",
         Unit::Loss.text(from),
         Unit::Loss.text(to)
     );
     let mut finding = Finding::new(Name::AccuracyUnusable, Severity::Note, headline);
-    finding.evidence = vec![Evidence { what: "accuracy at the end".into(), value: accuracy, unit: Unit::Accuracy }];
+    finding.evidence = vec![Evidence { what: "highest accuracy".into(), value: accuracy, unit: Unit::Accuracy }];
     finding
 }

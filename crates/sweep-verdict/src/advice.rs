@@ -35,6 +35,8 @@ pub enum Advice {
     ClipGradients,
     /// Average over more images per step.
     LargerBatch,
+    /// Validate on more examples.
+    LargerValidation,
     /// Start from a network that is known to work.
     KnownNetwork,
     /// Augment the images.

@@ -1423,8 +1423,116 @@ fn late() -> Vec<Case> {
     ]
 }
 
+/// Scores other than accuracy, losses that are sums, and parts of a training.
+fn other_measures() -> Vec<Case> {
+    let scored = |task| Context { score: Some("BLEU".to_owned()), ..of(task) };
+    let bleu = |t: f64| 0.085 * (1.0 - (-t / 4.0).exp());
+    let falling = |t: f64| Some(2.0 + 7.0 * (-t / 8.0).exp());
+    let resumed = |first: u32, row: &dyn Fn(f64) -> Row| -> Vec<EpochMetrics> {
+        (first..first + 25).map(|epoch| at(epoch, row(f64::from(epoch)))).collect()
+    };
+    vec![
+        case(
+            "a BLEU that is usual and low for an accuracy",
+            scored(Task::Text),
+            course(40, |t| [falling(t), NO, NO, Some(bleu(t) + 0.0005 * chance(t, 1.0))]),
+            &[Plateau],
+            &[Underfit, LowCeiling, Stuck, AccuracyUnusable],
+        ),
+        case(
+            "a BLEU that falls after its best, nearly hidden by noise, while training goes on",
+            scored(Task::Text),
+            course(18, |t| {
+                let score = if t <= 12.0 { bleu(t) } else { bleu(12.0) - 0.012 };
+                [falling(t), NO, NO, Some(score + 0.002 * chance(t, 3.0))]
+            }),
+            &[Overfit],
+            &[Underfit, GoodFit, NoProblem, Plateau],
+        ),
+        case(
+            "a score of nearly nothing",
+            scored(Task::Unknown),
+            course(20, |t| [falling(t), NO, NO, Some(0.001 * t + 0.0002 * chance(t, 1.0))]),
+            &[Underfit, StillImproving],
+            &[GoodFit, NoProblem],
+        ),
+        case(
+            "a detector whose loss is a sum and ends at 0.8",
+            Context { score: Some("mAP".to_owned()), loss_has_parts: true, ..of(Task::Images) },
+            course(12, |t| [Some(0.8 + 1.5 * (-t / 2.0).exp()), NO, NO, Some(0.37 * (1.0 - (-t / 1.5).exp()))]),
+            &[Plateau, NoProblem],
+            &[LowCeiling, Underfit],
+        ),
+        case(
+            "a sum of losses beside an accuracy that is not high",
+            Context { loss_has_parts: true, ..of(Task::Images) },
+            course(30, |t| [Some(0.9 + 1.5 * (-t / 4.0).exp()), NO, NO, Some(0.6 * (1.0 - (-t / 3.0).exp()))]),
+            &[Plateau, NoProblem],
+            &[LowCeiling, Underfit],
+        ),
+        case(
+            "a part of a training that was resumed after it had settled",
+            of(Task::Unknown),
+            resumed(48, &|t| [Some(0.50 + 0.008 * chance(t, 1.0)), NO, Some(0.57 + 0.004 * chance(t, 2.0)), NO]),
+            &[Plateau, GoodFit],
+            &[Underfit, Overfit],
+        ),
+        case(
+            "a loss that goes up and down and never gets better",
+            of(Task::Unknown),
+            course(160, |t| [Some(48.0 + 0.05 * t + 17.0 * chance(t, 1.0)), NO, NO, NO]),
+            &[Underfit],
+            &[GoodFit, NoProblem],
+        ),
+        case(
+            "a loss that goes up and down and gets better",
+            of(Task::Unknown),
+            course(160, |t| [Some(30.0 + 30.0 * (-t / 60.0).exp() + 12.0 * chance(t, 1.0)), NO, NO, NO]),
+            &[Unstable],
+            &[Underfit, GoodFit, NoProblem],
+        ),
+        case(
+            "training that goes on alone, while a noisy validation loss stays",
+            of(Task::Images),
+            course(50, |t| {
+                let train = 1.3 * (-t / 32.0).exp() + 0.07;
+                let accuracy = 0.62 + 0.26 * t / 50.0;
+                let val = 0.64 + 0.5 * (-t / 6.0).exp() + 0.04 * chance(t, 2.0);
+                [Some(train), Some(accuracy), Some(val), Some(0.79 - 0.3 * (-t / 8.0).exp() + 0.008 * chance(t, 3.0))]
+            }),
+            &[Overfit],
+            &[GoodFit],
+        ),
+        case(
+            "training that is not finished while validation gets worse",
+            of(Task::Images),
+            course(8, |t| {
+                let val = if t < 3.0 { 2.6 - 0.05 * t } else { 2.5 + 0.06 * (t - 2.0) };
+                [Some(3.2 * t.powf(-0.2)), Some(0.1 + 0.02 * t), Some(val), Some(0.12)]
+            }),
+            &[Overfit],
+            &[LowCeiling, StillImproving],
+        ),
+        case(
+            "a loss that had settled near zero and jumps back near its start, without validation",
+            of(Task::Unknown),
+            course(100, |t| [Some(if t > 98.0 { 1.2 } else { 2.5 * (-t / 6.0).exp() + 0.002 }), NO, NO, NO]),
+            &[Worsening],
+            &[GoodFit, NoProblem],
+        ),
+        case(
+            "a validation loss that still falls by 2% in the last third",
+            of(Task::LanguageModel),
+            course(80, |t| [Some(3.2 + 8.0 * t.powf(-1.2)), NO, Some(3.27 + (79.9 - t).powi(2) * 0.00008), NO]),
+            &[GoodFit, StillImproving],
+            &[Plateau],
+        ),
+    ]
+}
+
 fn all() -> Vec<Case> {
     [
+        other_measures(),
         late(),
         borders(),
         little_known(),

@@ -17,6 +17,10 @@ pub struct Context {
     pub task: Task,
     /// The metric that the user named as the objective, if it is none of the six. It was measured for validation.
     pub objective: Option<Metric>,
+    /// The name of the score that stands in for the accuracy, if it is no share of right answers, such as a BLEU.
+    pub score: Option<String>,
+    /// Whether the loss is a sum of several losses, so that its size says nothing.
+    pub loss_has_parts: bool,
     /// Names of the parameters that can be changed, or `None` if they are unknown. Advice to change another one is not
     /// given.
     pub parameters: Option<Vec<String>>,

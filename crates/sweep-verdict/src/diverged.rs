@@ -69,7 +69,7 @@ pub fn find(view: &View) -> Option<Finding> {
 /// The loss of a classification, beside which accuracy is measured, falls far below zero, as no cross-entropy can. Or any
 /// loss falls without end.
 fn below_zero(view: &View) -> Option<Finding> {
-    let has_accuracy = view.train_accuracy.is_some() || view.val_accuracy.is_some() || view.unusable.is_some();
+    let has_accuracy = view.train_share().is_some() || view.val_share().is_some() || view.unusable.is_some();
     let loss = view.train_loss.as_ref().or(view.val_loss.as_ref())?;
     let is_endless = loss.end() < -NO_FLOOR * loss.values[0].abs().max(1.0);
     if !(has_accuracy || is_endless) || loss.end() > BELOW_ZERO || loss.end() >= loss.values[0] {

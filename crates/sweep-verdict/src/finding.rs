@@ -210,6 +210,9 @@ const LARGE: f64 = 1e5;
 /// Numbers below this are in scientific notation, so that the reader need not count zeros.
 const SMALL: f64 = 1e-4;
 
+/// An accuracy below this has a decimal, even if it is only an estimate.
+const LOW: f64 = 0.1;
+
 /// Formats a number with this many decimals, or a large one as `1.234e8`.
 pub fn number(value: f64, digits: usize) -> String {
     if value.abs() >= LARGE { format!("{value:.3e}") } else { format!("{value:.digits$}") }
@@ -240,10 +243,10 @@ pub fn percent(share: f64) -> String {
 }
 
 impl Unit {
-    /// Formats a level estimated from a noisy curve: `1.49`, `0.0312`, `61%`.
+    /// Formats a level estimated from a noisy curve: `1.49`, `0.0312`, `61%`, `7.6%`.
     pub(super) fn about(self, value: f64) -> String {
         match self {
-            Unit::Accuracy => format!("{}%", number(value * 100.0, 0)),
+            Unit::Accuracy => format!("{}%", number(value * 100.0, usize::from(value.abs() < LOW))),
             Unit::Loss if value.abs() < 1e4 && value != 0.0 => {
                 let digits = (2.0 - value.abs().log10().floor()).clamp(2.0, 8.0) as usize;
                 format!("{value:.digits$}")

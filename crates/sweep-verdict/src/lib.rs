@@ -25,6 +25,8 @@ mod overfit;
 mod plateau;
 #[cfg(test)]
 mod provoked;
+#[cfg(test)]
+mod said;
 mod series;
 mod still_improving;
 mod stop;
@@ -121,7 +123,8 @@ fn found(view: &View) -> Vec<Finding> {
         findings.retain(|finding| finding.name != Name::Plateau);
         findings.push(unfinished);
     }
-    if findings.iter().all(|finding| finding.severity == Severity::Note || finding.name == Name::Unvalidated) {
+    let is_open = |finding: &Finding| matches!(finding.name, Name::Unvalidated | Name::Unstable);
+    if findings.iter().all(|finding| finding.severity == Severity::Note || is_open(finding)) {
         findings.extend(good_fit::unmoved(view));
     }
     if findings.iter().all(|finding| finding.severity == Severity::Note) {

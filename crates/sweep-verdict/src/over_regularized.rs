@@ -2,7 +2,7 @@
 
 use super::finding::Unit;
 use super::still_improving;
-use super::view::{Mode, View};
+use super::view::{Mode, View, word};
 use super::{Advice, Finding, Name, Severity};
 
 /// Dropout rate from which on dropout is strong. Its authors use 0.5 for hidden layers (Srivastava et al., JMLR 2014).
@@ -36,7 +36,7 @@ pub fn find(view: &View) -> Option<Finding> {
         Mode::WhileTraining => gap <= -BEHIND_WHILE_TRAINING,
     };
     let held_down =
-        view.last >= HELD_DOWN.1 && view.poor_training(view.last).is_some_and(|poor| view.skill(&poor) < HELD_DOWN.0);
+        view.last >= HELD_DOWN.1 && view.poor_training(view.last).is_some_and(|poor| view.skill(poor) < HELD_DOWN.0);
     let waits = !held_down && still_improving::find(view).is_some();
     if !no_gap
         || train.len() < 2
@@ -64,10 +64,12 @@ pub fn find(view: &View) -> Option<Finding> {
         Mode::WhileTraining => Severity::scale(-gap, BEHIND_SCALE),
     };
     let headline = format!(
-        "{cause}: training accuracy ({}) is hardly better than validation accuracy ({}), although neither is high, so \
-         the network could learn more.",
+        "{cause}: training {word} ({}) is {than} validation {word} ({}), although neither is high, so the network could \
+         learn more.",
         Unit::Accuracy.text(train.end()),
         Unit::Accuracy.text(val.end()),
+        word = word(val),
+        than = if gap > 0.0 { "hardly better than" } else { "no better than" },
     );
     Some(
         Finding::new(Name::OverRegularized, severity, headline)

@@ -1,5 +1,6 @@
 //! One metric over the epochs: its level, noise, and trend. All three are robust against single outliers.
 
+use super::finding::Unit;
 use sweep_core::trial::Goal;
 
 /// Minimum number of values needed to measure their noise.
@@ -28,6 +29,8 @@ const CONSTANT: f64 = 5e-5;
 const BEST_SIGMAS: f64 = 3.0;
 /// A last value farther than this from the expected one, in standard deviations or steps, is odd.
 const ODD_SIGMAS: f64 = 4.0;
+/// Share of a value by which a later one is much better.
+const BETTER: f64 = 0.1;
 /// Minimum number of values in a third of the curve for [`Series::wanders`].
 const LEAST_WANDERING: usize = 5;
 /// Maximum number of points in a trend, which examines all pairs.
@@ -40,6 +43,8 @@ pub struct Series {
     pub goal: Goal,
     /// Name of the metric, if it is neither a loss nor an accuracy.
     pub name: Option<String>,
+    /// Unit of the values.
+    pub unit: Unit,
     /// Epochs, strictly ascending.
     pub epochs: Vec<u32>,
     /// Values of the metric, one per epoch.
@@ -73,8 +78,9 @@ impl Series {
     /// Creates the series. `None` if there is no value. Epochs out of order and non-finite values (or values above
     /// [`LARGEST`]) are left out.
     pub fn new(goal: Goal, points: impl Iterator<Item = (u32, f64)>) -> Option<Series> {
-        let mut series =
-            Series { goal, name: None, epochs: Vec::new(), values: Vec::new(), smooth: Vec::new(), noise: 0.0 };
+        let unit = if goal == Goal::Minimize { Unit::Loss } else { Unit::Accuracy };
+        let (epochs, values, smooth) = Default::default();
+        let mut series = Series { goal, name: None, unit, epochs, values, smooth, noise: 0.0 };
         for (epoch, value) in points {
             if value.abs() <= LARGEST && series.epochs.last().is_none_or(|last| *last < epoch) {
                 series.epochs.push(epoch);
@@ -93,11 +99,12 @@ impl Series {
         (!series.values.is_empty()).then_some(series)
     }
 
-    /// The same series of a metric that is neither a loss nor an accuracy.
+    /// The same series of a metric that is neither a loss nor an accuracy, on any scale.
     pub fn named(self, name: &str) -> Series {
         let name =
             ["val_", "eval_", "validation_", "valid_"].iter().find_map(|part| name.strip_prefix(part)).unwrap_or(name);
-        Series { name: Some(name.to_owned()), ..self }
+        let unit = if self.goal == Goal::Minimize { Unit::Loss } else { Unit::Number };
+        Series { name: Some(name.to_owned()), unit, ..self }
     }
 
     /// Returns the largest of the values.
@@ -136,13 +143,29 @@ impl Series {
         (self.len() > NOISE_FROM).then_some(self.noise)
     }
 
-    /// Returns whether the values of the last third are no better than those of the first, except for noise.
+    /// Returns whether the values of the last third are no better than those of the first, except for noise, nor much better than
+    /// the second value.
     pub fn wanders(&self) -> bool {
         let third = self.len() / 3;
+        let error = std::f64::consts::SQRT_2 * median_error(self.noise, third);
+        third >= LEAST_WANDERING && !self.is_better_than(1) && !self.got_better() && self.gained(third) < 2.0 * error
+    }
+
+    /// Returns whether the values of the last third are much better than those of the first, whatever the noise is.
+    pub fn got_better(&self) -> bool {
+        let third = self.len().div_ceil(3);
+        self.gained(third) >= BETTER * median(&mut self.values[..third].to_vec()).abs()
+    }
+
+    /// Returns whether the end is much better than the value with this index.
+    pub fn is_better_than(&self, at: usize) -> bool {
+        self.gain(self.end(), self.values[at]) >= BETTER * self.values[at].abs()
+    }
+
+    /// Returns by how much the last values are better than the first.
+    fn gained(&self, values: usize) -> f64 {
         let level = |values: &[f64]| median(&mut values.to_vec());
-        third >= LEAST_WANDERING
-            && self.gain(level(&self.values[self.len() - third..]), level(&self.values[..third]))
-                < 2.0 * std::f64::consts::SQRT_2 * median_error(self.noise, third)
+        self.gain(level(&self.values[self.len() - values..]), level(&self.values[..values]))
     }
 
     /// Returns the number of values.
@@ -196,6 +219,12 @@ impl Series {
         let near = |at: &usize| self.gain(best, self.smooth[*at]) <= BEST_SIGMAS * self.noise;
         let better = |a: &usize, b: &usize| self.gain(self.values[*b], self.values[*a]).total_cmp(&0.0).then(a.cmp(b));
         (0..self.len()).filter(near).min_by(better).expect("the best of the smooth course is near itself")
+    }
+
+    /// Returns the index of the best single value, of equal ones the last.
+    pub fn best_value(&self) -> usize {
+        let better = |a, b| if self.gain(self.values[b], self.values[a]) > 0.0 { b } else { a };
+        (0..self.len()).rev().reduce(better).expect("a series has a value")
     }
 
     /// Returns the best value of the smooth curve.

@@ -3,7 +3,7 @@
 use super::finding::{Unit, number, percent};
 use super::outlook::Outlook;
 use super::series::{Series, Trend};
-use super::view::{View, unit, word};
+use super::view::{View, word};
 use super::{Advice, Finding, Name, Severity};
 
 /// Minimum expected gain that is worth the epochs: for accuracy,
@@ -43,7 +43,7 @@ pub fn find(view: &View) -> Option<Finding> {
     // If no curve that fits loses anything, the gain itself determines the severity.
     let sure = outlook.least_gain >= 0.0;
     let severity = if sure { Severity::scale(outlook.gain / worth, [CLEAR, f64::INFINITY]) } else { Severity::Mild };
-    let text = |value| unit(series).text(value);
+    let text = |value| series.unit.text(value);
     if let Some(left) = learning_rate_left(view).filter(|left| *left < RUN_OUT) {
         return goes_on(series, worth).then(|| annealed(view, series, outlook, left));
     }
@@ -60,11 +60,11 @@ pub fn find(view: &View) -> Option<Finding> {
     );
     Some(
         Finding::new(Name::StillImproving, severity, headline)
-            .evidence(format!("validation {} at the end", word(series)), unit(series), series.last_shown())
+            .evidence(format!("validation {} at the end", word(series)), series.unit, series.last_shown())
             .evidence("forecast for epoch", Unit::Epoch, f64::from(outlook.until))
-            .evidence("forecast", unit(series), outlook.expected)
-            .evidence("worst forecast (90% interval)", unit(series), worse)
-            .evidence("best forecast (90% interval)", unit(series), better)
+            .evidence("forecast", series.unit, outlook.expected)
+            .evidence("worst forecast (90% interval)", series.unit, worse)
+            .evidence("best forecast (90% interval)", series.unit, better)
             .advice([Advice::MoreEpochs { until: outlook.until, longer_schedule: false }])
             .advice(slow(view).then_some(Advice::HigherLearningRate)),
     )
@@ -83,7 +83,7 @@ pub fn unfinished(view: &View) -> Option<Finding> {
     let watched = view.watched().map(|series| (series, worth_of(series)));
     let rises = |(series, worth): (&'_ Series, f64)| {
         let (third, half) = (series.trend()?, series.trend_of_half()?);
-        let since_best = series.len() - 1 - best_value(series);
+        let since_best = series.len() - 1 - series.best_value();
         let improves = |trend: Trend, (sigmas, times): (f64, f64)| trend.improves(sigmas, times * worth);
         let is_short = SHORT.contains(&series.len())
             && since_best < LATELY
@@ -98,38 +98,30 @@ pub fn unfinished(view: &View) -> Option<Finding> {
         (is_short || is_long).then_some(third)
     };
     let (series, trend) = watched.into_iter().chain(loss).find_map(|one| Some((one.0, rises(one)?)))?;
-    let text = |value| unit(series).text(value);
+    let text = |value| series.unit.text(value);
     let gained = trend.gain * trend.span;
-    let gained = match unit(series) {
+    let gained = match series.unit {
         Unit::Accuracy => format!("{} points", number(gained * 100.0, 1)),
-        _ => text(gained),
+        unit => unit.about(gained),
     };
     let headline = format!(
-        "More epochs may help: validation {} was best near the end ({}), and got better by about {gained} over the last {:.0} \
-         epochs. It is too noisy, or the curve too short, for a forecast.",
+        "More epochs may help: validation {} was best near the end ({}). Its trend over the last {:.0} epochs is a gain of about \
+         {gained}. The curve is too noisy or too short for a forecast.",
         word(series),
-        text(series.values[best_value(series)]),
+        text(series.values[series.best_value()]),
         trend.span
     );
     let until = view.last.saturating_add(view.last.div_ceil(2));
     Some(
         Finding::new(Name::StillImproving, Severity::Mild, headline)
-            .evidence(format!("validation {} at the end", word(series)), unit(series), series.last_shown())
+            .evidence(format!("validation {} at the end", word(series)), series.unit, series.last_shown())
             .advice([Advice::MoreEpochs { until, longer_schedule: false }]),
     )
 }
 
-/// Returns the index of the best single value.
-fn best_value(series: &Series) -> usize {
-    (0..series.len())
-        .rev()
-        .reduce(|a, b| if series.gain(series.values[b], series.values[a]) > 0.0 { b } else { a })
-        .unwrap_or(0)
-}
-
 /// Returns the gain from which on more epochs are worth it.
 fn worth_of(series: &Series) -> f64 {
-    match unit(series) {
+    match series.unit {
         Unit::Accuracy => WORTH_ACCURACY,
         _ => WORTH_LOSS * series.end().abs(),
     }
@@ -142,12 +134,12 @@ fn annealed(view: &View, series: &Series, outlook: Outlook, left: f64) -> Findin
         "Validation {} was still improving when training ended ({}), while the learning rate fell to {} of its highest \
          value. More epochs at that rate change nothing; a longer schedule may help.",
         word(series),
-        unit(series).text(series.last_shown()),
+        series.unit.text(series.last_shown()),
         percent(left)
     );
     let until = view.last.saturating_add(view.last.div_ceil(2));
     Finding::new(Name::StillImproving, Severity::Mild, headline)
-        .evidence(format!("validation {} at the end", word(series)), unit(series), series.last_shown())
+        .evidence(format!("validation {} at the end", word(series)), series.unit, series.last_shown())
         .evidence("learning rate at the end as a share of its highest", Unit::Number, left)
         .advice([Advice::MoreEpochs { until: until.min(outlook.until), longer_schedule: true }])
 }
@@ -165,7 +157,7 @@ fn goes_on(series: &Series, worth: f64) -> bool {
 fn forecast<'v>(view: &'v View) -> Option<(&'v Series, Outlook, f64)> {
     let watched = view.watched()?;
     let worth = worth_of(watched);
-    if let Some(outlook) = view.outlook.filter(|outlook| promises(outlook, worth)) {
+    if let Some(outlook) = view.outlook.filter(|outlook| promises(outlook, worth) && !comes_back(watched)) {
         return Some((watched, outlook, worth));
     }
     let (loss, outlook) = (view.val_loss.as_ref()?, view.loss_outlook?);
@@ -174,7 +166,12 @@ fn forecast<'v>(view: &'v View) -> Option<(&'v Series, Outlook, f64)> {
     }
     let poor = view.poor_training(view.last).is_some();
     let worth = if poor { WORTH_POOR } else { WORTH_LOSS_ALONE } * loss.end().abs();
-    (outlook.least_gain >= 0.0 && outlook.gain >= worth).then_some((loss, outlook, worth))
+    (outlook.least_gain >= 0.0 && outlook.gain >= worth && !comes_back(loss)).then_some((loss, outlook, worth))
+}
+
+/// Returns whether a metric only comes back to where it was: it ends worse than it had been in the first half.
+fn comes_back(series: &Series) -> bool {
+    series.gain(series.best_of_first_half(), series.end()) > series.level_error()
 }
 
 /// Returns whether a forecast is worth the epochs. If more may be lost than gained, it is no forecast.

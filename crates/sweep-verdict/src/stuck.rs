@@ -2,7 +2,7 @@
 
 use super::finding::Unit;
 use super::series::{Series, median, median_error};
-use super::view::View;
+use super::view::{View, word};
 use super::{Advice, Finding, Name, Severity, Task};
 use sweep_core::trial::Goal;
 
@@ -74,7 +74,7 @@ pub fn find(view: &View) -> Option<Finding> {
 /// The network guesses, and is sure of it: its training loss is far above that of guessing. Large steps leave it like that.
 fn sure_and_wrong(view: &View) -> Option<Finding> {
     let loss = view.train_loss.as_ref().filter(|loss| loss.len() > CONSTANT_EPOCHS)?;
-    let accuracy = view.train_accuracy.as_ref().or(view.val_accuracy.as_ref())?;
+    let accuracy = view.train_share().or(view.val_share())?;
     let share = median(&mut accuracy.values.clone());
     let guessing = -share.ln();
     let is_flat = accuracy.len() > CONSTANT_EPOCHS && range(&accuracy.values[1..]) <= 2.0 * LEARNT_ACCURACY;
@@ -84,7 +84,7 @@ fn sure_and_wrong(view: &View) -> Option<Finding> {
         return None;
     }
     let headline = format!(
-        "The network learns nothing: its accuracy stays at {}, and its training loss ({}) is far above that of guessing ({}).",
+        "The network learns nothing: its accuracy stays near {}, and its training loss ({}) is far above that of guessing ({}).",
         Unit::Accuracy.text(share),
         Unit::Loss.text(loss.end()),
         Unit::Loss.text(guessing)
@@ -140,13 +140,15 @@ fn constant(view: &View) -> Option<Finding> {
     }
     let what = match (majority, one_answer) {
         (None, Some(train)) => format!(
-            "its training accuracy is {} in every epoch, so it gives the same answer to every input",
+            "its training {} is {} in every epoch, so it gives the same answer to every input",
+            word(train),
             Unit::Accuracy.text(train.end())
         ),
         (Some(val), _) => format!(
-            "its validation accuracy is {} in every epoch, which is the share of one class, so it predicts the same \
-             class for every input",
-            Unit::Accuracy.text(val.end())
+            "its validation {} is {} in every epoch{}, so it gives the same answer to every input",
+            word(val),
+            Unit::Accuracy.text(val.end()),
+            if view.val_share().is_some() { ", which is the share of one class" } else { "" }
         ),
         (None, None) => format!("its loss stays at {} from the second epoch to the last", Unit::Loss.text(loss.end())),
     };
@@ -181,8 +183,8 @@ fn range(values: &[f64]) -> f64 {
 fn at_chance(view: &View) -> Option<Finding> {
     // Training metrics are used if there are any, because learning shows there first.
     let loss = view.train_loss.as_ref().or(view.val_loss.as_ref());
-    let accuracy = view.train_accuracy.as_ref().or(view.val_accuracy.as_ref());
-    // A sum of losses of a detector and its mean precision are no loss and no accuracy of classes.
+    let accuracy = view.train_share().or(view.val_share());
+    // A sum of losses of a detector is no loss of classes.
     let has_classes = view.context.task != Task::Detection;
     if !has_classes || loss.or(accuracy)?.len() < LEAST_EPOCHS || loss.is_some_and(falls) {
         return None;

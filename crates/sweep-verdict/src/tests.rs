@@ -10,6 +10,8 @@ const SEEDS: u64 = 200;
 const TEN_CLASSES: Context = Context {
     task: Task::Images,
     objective: None,
+    score: None,
+    loss_has_parts: false,
     parameters: None,
     classes: Some(10),
     dropout: Some(0.2),

@@ -3,7 +3,7 @@
 
 use super::finding::{Finding, Severity, Unit};
 use super::series::{Series, median};
-use super::view::{View, unit, word};
+use super::view::{View, word};
 use sweep_core::trial::Goal;
 
 /// Minimum decline from the best level to the end, in standard errors of the difference. It is above two, because the best
@@ -106,7 +106,7 @@ impl<'a> Turn<'a> {
     /// Says what happened, with numbers.
     pub fn sentence(&self) -> String {
         let Turn { onset, val, train, .. } = self;
-        let about = |series: &Series, value| unit(series).about(value);
+        let about = |series: &Series, value| series.unit.about(value);
         let beside = match train {
             Some(train) => format!(
                 ", while training {} went from {} to {}",
@@ -126,9 +126,10 @@ impl<'a> Turn<'a> {
             Goal::Maximize => ("best", "has fallen to about"),
         };
         format!(
-            "{what} after epoch {onset}: validation {} was {best} there ({}) and {moved} {}{beside}.",
+            "{what} after epoch {onset}: validation {} was {best} there ({}{}) and {moved} {}{beside}.",
             word(val),
-            unit(val).text(val.values[val.best()]),
+            val.unit.text(val.values[val.best()]),
+            if val.best() == val.best_value() { "" } else { ", apart from single epochs" },
             about(val, val.end())
         )
     }
@@ -140,10 +141,10 @@ impl<'a> Turn<'a> {
             Goal::Maximize => ["best", "fall relative to the best"],
         };
         finding
-            .evidence(format!("{best} validation {word}"), unit(val), val.values[val.best()])
-            .evidence(format!("validation {word} at the end"), unit(val), val.end())
+            .evidence(format!("{best} validation {word}"), val.unit, val.values[val.best()])
+            .evidence(format!("validation {word} at the end"), val.unit, val.end())
             .evidence(relative, Unit::Number, self.share)
-            .evidence(format!("noise of the validation {word} (standard deviation)"), unit(val), val.noise)
+            .evidence(format!("noise of the validation {word} (standard deviation)"), val.unit, val.noise)
     }
 
     /// The values as costs: larger is worse.

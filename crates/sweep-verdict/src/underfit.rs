@@ -21,17 +21,12 @@ pub fn find(view: &View) -> Option<Finding> {
     if view.accuracy_gap().is_some_and(|gap| gap >= LARGEST_GAP) || !flat(view) {
         return None;
     }
-    // Where validation is better, its value stands for that of training.
-    let (train, word) = match poor.unit {
-        Unit::Accuracy => (&view.train_accuracy, "accuracy"),
-        _ => (&view.train_loss, "loss"),
-    };
-    let is_own = train.as_ref().is_some_and(|train| train.at(view.last) == poor.value);
-    let what = format!("{} {word}", if is_own { "training" } else { "validation" });
-    let severity = Severity::scale(1.0 - view.skill(&poor), [0.4, 0.6]);
+    let what = poor.what();
+    let severity = Severity::scale(1.0 - view.skill(poor), [0.4, 0.6]);
     let headline = format!(
-        "The network underfits: {what} ends at {} (epoch {}) and has hardly improved over the last third of the epochs.",
-        poor.text(),
+        "The network underfits: {what} ends at {} (epoch {}), and training has hardly improved over the last third of the \
+         epochs.",
+        poor.unit.text(poor.value),
         view.last
     );
     Some(

@@ -2,7 +2,7 @@
 
 use super::finding::{Unit, number};
 use super::series::Series;
-use super::view::{View, unit};
+use super::view::{View, word};
 use super::{Advice, Finding, Name, Severity};
 
 /// Noise limit for validation accuracy. Published curves mostly move by 0.002 to 0.01 from epoch to epoch. Curves on a
@@ -48,14 +48,14 @@ pub fn find(view: &View) -> Option<Finding> {
     let severity = Severity::scale(training.into_iter().chain(validation).reduce(f64::max)?, SCALE);
     let by_training = training.is_some_and(|times| validation.is_none_or(|other| times >= other));
     let about = |what: &str, series: &Series, noise: String| {
-        let level = unit(series).text(series.end());
+        let level = series.unit.text(series.end());
         format!("{what} oscillates from epoch to epoch around {level} (standard deviation {noise})")
     };
     let loss = |what: &str, series: &Series| about(what, series, Unit::Loss.about(series.noise));
     let points = |noise: f64| format!("{} points", number(noise * 100.0, 1));
     let what = match (&view.trained_loss, &view.val_loss, accuracy) {
         (Some(train), _, _) if by_training => loss("training loss", train),
-        (_, _, Some(accuracy)) => about("validation accuracy", accuracy, points(accuracy.noise)),
+        (_, _, Some(accuracy)) => about(&format!("validation {}", word(accuracy)), accuracy, points(accuracy.noise)),
         (_, Some(val), None) => loss("validation loss", val),
         _ => return None,
     };
@@ -87,7 +87,8 @@ pub fn find(view: &View) -> Option<Finding> {
                 Unit::Accuracy,
                 accuracy.map(|series| series.noise),
             )
-            .advice([Advice::LowerLearningRate, Advice::LargerBatch]),
+            .advice([Advice::LowerLearningRate, Advice::LargerBatch])
+            .advice((!by_training).then_some(Advice::LargerValidation)),
     )
 }
 

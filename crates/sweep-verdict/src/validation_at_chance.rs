@@ -32,7 +32,7 @@ const SHARE: std::ops::Range<f64> = 0.02..0.98;
 /// Judges by both accuracies. If the training accuracy was not measured, the probability of the right answer stands for it,
 /// which the training loss tells.
 pub fn find(view: &View) -> Option<Finding> {
-    let val = view.val_accuracy.as_ref()?;
+    let val = view.val_share()?;
     let fit = match (&view.train_accuracy, &view.train_loss) {
         (Some(train), _) => train.end(),
         (None, Some(loss)) if loss.end() >= 0.0 && loss.values[0] > LEAST_START => (-loss.end()).exp(),

@@ -4,7 +4,7 @@ use super::accuracy_unusable::{Contradiction, contradiction, is_impossible};
 use super::finding::Unit;
 use super::outlook::Outlook;
 use super::series::Series;
-use super::{Context, Evidence};
+use super::{Context, Task};
 use sweep_core::trial::{EpochMetrics, Goal};
 
 /// Training accuracy below this, on a scale from chance (0) to perfect (1), is poor. An ordinary network fits the
@@ -26,8 +26,34 @@ const MANY_CLASSES: std::ops::RangeInclusive<f64> = 3.9..=20.0;
 /// that belongs to it. Where the loss is larger, the accuracy counts something else, such as background pixels.
 const ALL_RIGHT: (f64, f64) = (0.99, 0.3);
 
+/// A first epoch after more than this many steps from one recorded epoch to the next is none.
+const MOST_STEPS: u32 = 2;
+
 /// Share of what validation had gained that it may have lost at the end and still holds.
 const HOLDS: f64 = 0.1;
+
+/// A number that shows that training is poor.
+#[derive(Debug, Clone, Copy)]
+pub struct Poor {
+    pub value: f64,
+    pub unit: Unit,
+    /// Whether it was measured on the training set. Otherwise it is that of validation, which is better.
+    pub is_own: bool,
+}
+
+impl Poor {
+    /// Names the number: `training loss`.
+    pub fn what(self) -> String {
+        let word = if self.unit == Unit::Accuracy { "accuracy" } else { "loss" };
+        format!("{} {word}", if self.is_own { "training" } else { "validation" })
+    }
+
+    /// Says what it was: `training accuracy was only 61%`.
+    pub fn was(self) -> String {
+        let was = if self.unit == Unit::Accuracy { "was only" } else { "was still" };
+        format!("{} {was} {}", self.what(), self.unit.text(self.value))
+    }
+}
 
 /// How the training metrics were measured.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -58,6 +84,9 @@ pub struct View<'a> {
     pub val_accuracy: Option<Series>,
     /// The user's own objective, if neither validation loss nor validation accuracy was measured.
     pub objective: Option<Series>,
+    /// Whether the accuracies are shares of right answers. Other scores say nothing by their size: a good translation may
+    /// have a BLEU of 0.3.
+    has_shares: bool,
     /// Why accuracy is not used, if it was measured and contradicts the loss.
     pub unusable: Option<Contradiction>,
     /// How the training metrics were measured.
@@ -76,8 +105,12 @@ impl<'a> View<'a> {
         let series = |goal, name: &str| {
             Series::new(goal, curve.iter().filter_map(|epoch| Some((epoch.epoch, epoch.get(name)?))))
         };
+        let accuracy = |name: &str| {
+            let series = series(Goal::Maximize, name)?;
+            Some(Series { name: context.score.clone(), ..series })
+        };
         let evaluated_loss = series(Goal::Minimize, "train_eval_loss");
-        let evaluated_accuracy = series(Goal::Maximize, "train_eval_accuracy");
+        let evaluated_accuracy = accuracy("train_eval_accuracy");
         let evaluated = evaluated_loss.is_some() || evaluated_accuracy.is_some();
         let trained_loss = series(Goal::Minimize, "train_loss").or_else(|| evaluated_loss.clone());
         let mut view = View {
@@ -85,10 +118,11 @@ impl<'a> View<'a> {
             curve,
             train_loss: evaluated_loss.or_else(|| trained_loss.clone()),
             trained_loss,
-            train_accuracy: evaluated_accuracy.or_else(|| series(Goal::Maximize, "train_accuracy")),
+            train_accuracy: evaluated_accuracy.or_else(|| accuracy("train_accuracy")),
             val_loss: series(Goal::Minimize, "val_loss"),
-            val_accuracy: series(Goal::Maximize, "val_accuracy"),
+            val_accuracy: accuracy("val_accuracy"),
             objective: None,
+            has_shares: context.score.is_none() && context.task != Task::Detection,
             unusable: None,
             mode: if evaluated { Mode::Evaluated } else { Mode::WhileTraining },
             last: curve.iter().map(|epoch| epoch.epoch).max().unwrap_or(0),
@@ -106,8 +140,21 @@ impl<'a> View<'a> {
         view
     }
 
+    /// Returns the training accuracy if it is the share of right answers.
+    pub fn train_share(&self) -> Option<&Series> {
+        self.train_accuracy.as_ref().filter(|_| self.has_shares)
+    }
+
+    /// Returns the validation accuracy if it is the share of right answers.
+    pub fn val_share(&self) -> Option<&Series> {
+        self.val_accuracy.as_ref().filter(|_| self.has_shares)
+    }
+
     /// Leaves out accuracies that contradict their loss.
     fn leave_out_accuracy(&mut self) {
+        if !self.has_shares {
+            return;
+        }
         let contradicts =
             |loss: &Option<Series>, accuracy: &Option<Series>| contradiction(loss.as_ref()?, accuracy.as_ref()?);
         self.unusable = contradicts(&self.train_loss, &self.train_accuracy)
@@ -121,6 +168,13 @@ impl<'a> View<'a> {
     /// or else the user's objective.
     pub fn watched(&self) -> Option<&Series> {
         self.val_accuracy.as_ref().or(self.val_loss.as_ref()).or(self.objective.as_ref())
+    }
+
+    /// Returns whether the first epochs are missing, as in the log of a training that was resumed. The first value is then
+    /// not that of an untrained network.
+    pub fn is_resumed(&self) -> bool {
+        let epochs: Vec<u32> = self.curve.iter().take(2).map(|epoch| epoch.epoch).collect();
+        matches!(epochs[..], [first, second] if first > MOST_STEPS * second.saturating_sub(first))
     }
 
     /// Returns whether validation ends better than training.
@@ -158,43 +212,43 @@ impl<'a> View<'a> {
 
     /// Returns whether training accuracy is lower than its loss allows, so that it measures something else.
     fn accuracy_is_another(&self) -> bool {
-        let ends = self.train_loss.as_ref().zip(self.train_accuracy.as_ref());
+        let ends = self.train_loss.as_ref().zip(self.train_share());
         ends.is_some_and(|(loss, accuracy)| is_impossible(loss.end(), accuracy.end()))
     }
 
     /// Returns the number that shows that training is poor at an epoch. `None` if training is not poor, or if it cannot
     /// be decided. Metrics measured during training understate the network, but it does at least as well as validation.
-    pub fn poor_training(&self, epoch: u32) -> Option<Evidence> {
+    pub fn poor_training(&self, epoch: u32) -> Option<Poor> {
         if !self.context.task.can_be_fitted() || self.accuracy_is_another() {
             return None;
         }
         let known = |train: &Series, val: Option<&Series>| {
             let value = train.at(epoch);
             match val.filter(|_| self.mode == Mode::WhileTraining).map(|val| val.at(epoch)) {
-                Some(validation) if train.goal.better(validation, value) => validation,
-                _ => value,
+                Some(validation) if train.goal.better(validation, value) => (validation, false),
+                _ => (value, true),
             }
         };
         let classes = self.context.classes.filter(|classes| *classes > 1).map(f64::from);
-        if let Some(train) = &self.train_accuracy {
-            let value = known(train, self.val_accuracy.as_ref());
+        if let Some(train) = self.train_share() {
+            let (value, is_own) = known(train, self.val_share());
             let chance = classes.map_or(0.0, |classes| 1.0 / classes);
             let poor = (value - chance) / (1.0 - chance) < POOR_ACCURACY && !self.many_classes_learned();
-            return poor.then(|| Evidence { what: "training accuracy".into(), value, unit: Unit::Accuracy });
+            return poor.then_some(Poor { value, unit: Unit::Accuracy, is_own });
         }
-        let value = known(self.train_loss.as_ref()?, self.val_loss.as_ref());
+        // The size of a sum of losses says nothing.
+        let loss = self.train_loss.as_ref().filter(|_| !self.context.loss_has_parts)?;
+        let (value, is_own) = known(loss, self.val_loss.as_ref());
         let poor = match classes {
             Some(classes) => 1.0 - value / classes.ln() < POOR_LOSS,
             // An accuracy implies that the loss is a cross-entropy. Training is at least as good as validation, and of
             // tokens, few can be predicted.
             None => {
                 let poor = |val: &Series| val.at(epoch) < POOR_ACCURACY;
-                self.val_accuracy.as_ref().is_some_and(poor)
-                    && (-value).exp() < POOR_SHARE
-                    && self.train_loss.as_ref().is_some_and(|loss| loss.values[0] < TOKENS)
+                self.val_share().is_some_and(poor) && (-value).exp() < POOR_SHARE && loss.values[0] < TOKENS
             }
         };
-        poor.then(|| Evidence { what: "training loss".into(), value, unit: Unit::Loss })
+        poor.then_some(Poor { value, unit: Unit::Loss, is_own })
     }
 
     /// Returns whether the loss began as that of many classes, and fell far. Accuracies of many classes are low even for
@@ -209,13 +263,13 @@ impl<'a> View<'a> {
     }
 
     /// Returns how far training is from chance (0) to perfect (1), according to that number.
-    pub fn skill(&self, evidence: &Evidence) -> f64 {
+    pub fn skill(&self, poor: Poor) -> f64 {
         let classes = self.context.classes.filter(|classes| *classes > 1).map(f64::from);
-        match (evidence.unit, classes) {
-            (Unit::Accuracy, Some(classes)) => (evidence.value - 1.0 / classes) / (1.0 - 1.0 / classes),
-            (Unit::Accuracy, None) => evidence.value,
-            (_, Some(classes)) => 1.0 - evidence.value / classes.ln(),
-            (_, None) => (-evidence.value).exp(),
+        match (poor.unit, classes) {
+            (Unit::Accuracy, Some(classes)) => (poor.value - 1.0 / classes) / (1.0 - 1.0 / classes),
+            (Unit::Accuracy, None) => poor.value,
+            (_, Some(classes)) => 1.0 - poor.value / classes.ln(),
+            (_, None) => (-poor.value).exp(),
         }
     }
 
@@ -241,16 +295,7 @@ impl<'a> View<'a> {
     }
 }
 
-/// Returns the unit of a metric with this goal.
-pub fn unit(series: &Series) -> Unit {
-    match series.goal {
-        Goal::Minimize => Unit::Loss,
-        Goal::Maximize if series.name.is_some() => Unit::Number,
-        Goal::Maximize => Unit::Accuracy,
-    }
-}
-
-/// Returns `loss` or `accuracy`, or the name of the user's own metric.
+/// Returns `loss` or `accuracy`, or the name of another metric.
 pub fn word(series: &Series) -> &str {
     match (&series.name, series.goal) {
         (Some(name), _) => name,

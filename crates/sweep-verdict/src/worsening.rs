@@ -29,12 +29,14 @@ const COMES_BACK: (f64, f64) = (0.5, 2.0);
 const EXPLODED: f64 = 100.0;
 /// The same in the last epoch, relative to the level of the later half, if validation explodes, too.
 const EXPLODES: f64 = 10.0;
+/// Share of its first value that the training loss must reach if validation loss was not measured.
+const NEAR_START: f64 = 0.3;
 
 /// Judges by the training loss as measured during training. In evaluation mode, it also contains other problems.
 pub fn find(view: &View) -> Option<Finding> {
     let loss = view.trained_loss.as_ref().filter(|loss| loss.len() >= LEAST_VALUES)?;
     let rises = || rise(loss).filter(|_| !view.validation_holds());
-    let finding = spike(loss).or_else(|| explosion(loss, view.val_loss.as_ref()?)).or_else(rises)?;
+    let finding = spike(loss).or_else(|| explosion(loss, view.val_loss.as_ref())).or_else(rises)?;
     Some(finding.advice([Advice::LowerLearningRate, Advice::ClipGradients]))
 }
 
@@ -55,7 +57,7 @@ fn rise(loss: &Series) -> Option<Finding> {
         true => format!(
             "Training gets worse: its loss fell from {} to {} by epoch {at}, and rose again to {}.",
             text(start),
-            text(best),
+            text(loss.values[loss.best()]),
             text(end)
         ),
         false => format!("Training gets worse: its loss rose from {} to {}.", text(best), text(end)),
@@ -106,24 +108,27 @@ fn still_rising(loss: &Series) -> bool {
     2 * rises >= after.len() - 1 && !comes_back
 }
 
-/// An explosion in the last epoch, of training and of validation. A training loss alone that is near zero moves by large factors.
-fn explosion(loss: &Series, val: &Series) -> Option<Finding> {
+/// An explosion in the last epoch, of training and of validation. A training loss that is near zero moves by large factors, so
+/// alone it must be near its start again.
+fn explosion(loss: &Series, val: Option<&Series>) -> Option<Finding> {
     let exploded = |series: &Series| {
         let level = median(&mut series.values[series.len() / 2..].to_vec());
         series.len() >= FEW_FOR_NOISE && level > 0.0 && series.values[series.len() - 1] > EXPLODES * level
     };
     let last = |series: &Series| significant(series.values[series.len() - 1], 4);
+    let is_back = loss.values[loss.len() - 1] >= NEAR_START * loss.values[0].abs();
+    let beside = val.map_or(String::new(), |val| format!(", and validation loss is {}", last(val)));
+    let level = Unit::Loss.about(median(&mut loss.values[loss.len() / 2..].to_vec()));
     let headline = format!(
-        "Training exploded at the end: its loss is {} in the last epoch, and validation loss is {}. What the network had \
-         learned is lost.",
+        "Training exploded at the end: its loss was about {level}, and is {} in the last epoch{beside}. What the network had \
+         learned is lost, unless another stage of training began.",
         last(loss),
-        last(val)
     );
-    (exploded(loss) && exploded(val)).then(|| {
+    (exploded(loss) && val.map_or(is_back, exploded)).then(|| {
         Finding::new(Name::Worsening, Severity::Severe, headline)
             .evidence("lowest training loss", Unit::Loss, loss.best_level())
             .evidence("training loss in the last epoch", Unit::Loss, loss.values[loss.len() - 1])
-            .evidence("validation loss in the last epoch", Unit::Loss, val.values[val.len() - 1])
+            .evidence("validation loss in the last epoch", Unit::Loss, val.map(|val| val.values[val.len() - 1]))
     })
 }
 

@@ -88,10 +88,13 @@ fn task(name: &str, sources: &[Source]) -> Task {
 pub fn diagnosed(name: &str, reading: Reading, task: Task, args: &Args) -> Vec<Diagnosis> {
     let Reading { format, curves, notes } = reading;
     let of_curve = |curve: ForeignCurve| {
+        let named = || Task::of_names(curve.score.iter().chain(&curve.unused).map(String::as_str));
         let context = Context {
-            task,
+            task: if task == Task::Unknown { named() } else { task },
             classes: args.classes,
             dropout: args.dropout,
+            score: curve.score.as_deref().map(bare_name),
+            loss_has_parts: curve.unused.iter().filter(|name| name.to_lowercase().contains("loss")).count() > 1,
             single_batches: curve.single_batches,
             divergence: (curve.divergence.as_ref()).map(|it| Divergence {
                 epoch: it.epoch,
@@ -108,6 +111,14 @@ pub fn diagnosed(name: &str, reading: Reading, task: Task, args: &Args) -> Vec<D
         Diagnosis { title: sweep_report::format::clean(&title), format, curve, notes, findings }
     };
     curves.into_iter().map(of_curve).collect()
+}
+
+/// A score's name without its set and its folder: `BLEU` for `dev BLEU`, `auc` for `valid_1's auc`.
+fn bare_name(name: &str) -> String {
+    let name = ["/", "'s "].iter().fold(name, |name, end| name.rsplit(end).next().unwrap_or(name));
+    let (set, rest) = name.split_once([' ', '_']).unwrap_or(("", name));
+    let names_set = sweep_curves::names_part(set).is_some();
+    sweep_report::format::clean(if names_set { rest } else { name })
 }
 
 /// Names the numbers that were not understood. One of them may be the validation metric; then it is not said that there is
@@ -133,4 +144,15 @@ fn left_over(curve: &ForeignCurve, findings: &mut Vec<Finding>) -> Vec<String> {
         notes.push(format!("no validation metric was recognized{verdict}; {advice}"));
     }
     notes
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_score_is_named_without_its_set() {
+        let names = ["dev BLEU", "Val_SSIM", "metrics/mAP50-95(B)", "valid_1's auc", "mean Dice"];
+        assert_eq!(names.map(bare_name), ["BLEU", "SSIM", "mAP50-95(B)", "auc", "mean Dice"]);
+    }
 }

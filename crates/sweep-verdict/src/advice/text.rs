@@ -35,7 +35,8 @@ impl Advice {
                 "Multiply the learning rate by 3, then by 10: the loss falls, but too slowly."
             }
             Advice::ClipGradients => "Clip the gradient norm (for example, at 1), or warm up the learning rate.",
-            Advice::LargerBatch => "Double the batch size. If the validation set is small, validate on more.",
+            Advice::LargerBatch => "Double the batch size.",
+            Advice::LargerValidation => "If the validation set is small, validate on more examples.",
             Advice::KnownNetwork => {
                 "Start from a network known to work on this kind of data, reproduce its result, and change one thing at \
                  a time."

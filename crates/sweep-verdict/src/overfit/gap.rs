@@ -2,12 +2,19 @@
 
 use super::super::finding::{Severity, Unit, number};
 use super::super::series::Series;
-use super::super::view::View;
+use super::super::view::{View, word};
 
 /// Minimum gap of training above validation accuracy at the end. Networks that generalize well show a few percent.
 const GAP: f64 = 0.10;
 /// Smaller gaps count if validation has this many times the errors of training.
 const SMALL_GAPS: [(f64, f64); 2] = [(0.06, 2.5), (0.08, 2.0)];
+/// An accuracy gap of this size counts if training went on alone, …
+const WENT_ON_GAP: f64 = 0.05;
+/// … so that validation loss ends at this many times the training loss. Over the later half, training loss fell below this
+/// share of its level, and validation loss by less than that one.
+const WENT_ON: (f64, f64, f64) = (1.5, 0.75, 0.02);
+/// Standard errors by which a trend that counts exceeds zero.
+const SURELY: f64 = 2.0;
 /// Standard errors by which a gap must exceed the limit, and number of them that a smaller gap must be.
 const GAP_SIGMAS: [f64; 2] = [2.0, 5.0];
 /// Gaps from which on the finding is clear, and severe.
@@ -48,7 +55,8 @@ impl Gap {
     pub fn new(view: &View) -> Option<Gap> {
         let is_large = |gap: &f64| {
             let error = gap_error(view);
-            *gap >= GAP + GAP_SIGMAS[0] * error || *gap >= GAP_SIGMAS[1] * error && more_errors(view, *gap - error)
+            let is_small = || more_errors(view, *gap - error) || *gap - error >= WENT_ON_GAP && went_on_alone(view);
+            *gap >= GAP + GAP_SIGMAS[0] * error || *gap >= GAP_SIGMAS[1] * error && is_small()
         };
         let of_accuracy = view.accuracy_gap().filter(is_large).map(Gap::Accuracy);
         of_accuracy.or_else(|| of_losses(view))
@@ -65,16 +73,18 @@ impl Gap {
     /// Says how far apart they are. `alone` is whether nothing else was said about the fit: the losses are only named then.
     pub fn sentence(self, view: &View, alone: bool) -> Option<String> {
         let caveat = view.caveat();
+        let is_far = match self {
+            Gap::Accuracy(gap) => gap >= GAP,
+            Gap::Losses { train, val } => val >= LOSS_APART.0 * train,
+        };
+        let fits =
+            format!("The network fits the training data {}better than new data:", if is_far { "far " } else { "" });
         match self {
             Gap::Accuracy(gap) => {
                 let (train, val) = (view.train_accuracy.as_ref()?, view.val_accuracy.as_ref()?);
-                let subject = if alone {
-                    "The network fits the training data far better than new data: training accuracy"
-                } else {
-                    "Training accuracy"
-                };
+                let (word, subject) = (word(val), if alone { fits + " training" } else { "Training".to_owned() });
                 Some(format!(
-                    "{subject} ends about {} points above validation accuracy ({} and {}).{caveat}",
+                    "{subject} {word} ends about {} points above validation {word} ({} and {}).{caveat}",
                     number(gap * 100.0, 0),
                     Unit::Accuracy.about(train.end()),
                     Unit::Accuracy.about(val.end()),
@@ -82,8 +92,7 @@ impl Gap {
             }
             Gap::Losses { train, val } => alone.then(|| {
                 format!(
-                    "The network fits the training data far better than new data: validation loss ends at about {}, \
-                     training loss at about {}.{caveat}",
+                    "{fits} validation loss ends at about {}, training loss at about {}.{caveat}",
                     Unit::Loss.about(val),
                     Unit::Loss.about(train),
                 )
@@ -93,7 +102,7 @@ impl Gap {
 
     /// Returns the last epoch before which the accuracies were close together.
     pub fn opening(self, view: &View) -> Option<u32> {
-        let Gap::Accuracy(_) = self else { return None };
+        let Gap::Accuracy(GAP..) = self else { return None };
         let (train, val) = (view.train_accuracy.as_ref()?, view.val_accuracy.as_ref()?);
         let close = |epoch: &&u32| train.at(**epoch) - val.at(**epoch) < GAP;
         val.epochs.iter().rev().find(close).copied()
@@ -105,6 +114,16 @@ fn more_errors(view: &View, gap: f64) -> bool {
     let error = view.train_accuracy.as_ref().map(|train| 1.0 - train.end());
     let clear = |(least, times): &(f64, f64)| gap >= *least && error.is_some_and(|error| error + gap >= times * error);
     SMALL_GAPS.iter().any(clear)
+}
+
+/// Returns whether training improved much over the later half of the epochs, and validation did not.
+fn went_on_alone(view: &View) -> bool {
+    let (times, fell, stays) = WENT_ON;
+    let middle = view.curve[view.curve.len() / 2].epoch;
+    view.train_loss.as_ref().zip(view.val_loss.as_ref()).is_some_and(|(train, val)| {
+        let stays = val.trend_of_half().is_some_and(|trend| !trend.improves(SURELY, stays * val.end().abs()));
+        stays && train.end() <= fell * train.at(middle) && val.end() >= times * train.end()
+    })
 }
 
 /// Returns the final losses if they are far apart and there are no accuracies.
@@ -119,7 +138,7 @@ fn of_losses(view: &View) -> Option<Gap> {
     let falls = val.trend().is_some_and(|trend| trend.gain * trend.span >= FOLLOWS.1 * high);
     let follows = high < LOSS_APART.0 * low && val.len() - 1 - val.best() < FOLLOWS.0 && falls;
     let apart = low > 0.0 && !follows && high >= LOSS_RATIO * low && high - low >= least.max(4.0 * val.level_error());
-    let apart = apart || left_behind(train, val);
+    let apart = apart || !view.is_resumed() && left_behind(train, val);
     let right = view.val_accuracy.as_ref().is_some_and(|val| val.end() >= RIGHT);
     (view.accuracy_gap().is_none() && apart && !right).then_some(Gap::Losses { train: low, val: high })
 }

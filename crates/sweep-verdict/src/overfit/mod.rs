@@ -8,7 +8,7 @@ use super::finding::Unit;
 use super::series::Series;
 use super::turn::Turn;
 use super::view::{View, word};
-use super::{Advice, Finding, Name, Severity, low_ceiling, view::unit};
+use super::{Advice, Finding, Name, Severity, low_ceiling};
 
 use gap::Gap;
 
@@ -37,10 +37,12 @@ fn guesses(view: &View) -> bool {
     chance.zip(end).is_some_and(|(chance, end)| end < chance + LEARNT * (1.0 - chance))
 }
 
-/// Whether validation accuracy is high, and ends at its best within its noise.
+/// Whether validation accuracy is high, or above that of training, and ends at its best within its noise.
 fn keeps_accuracy(view: &View) -> bool {
-    let ends_at_best =
-        |val: &Series| val.end() >= RIGHT && val.best_level() - val.end() <= KEPT.max(2.0 * val.level_error());
+    let is_ahead = view.accuracy_gap().is_some_and(|gap| gap < 0.0);
+    let ends_at_best = |val: &Series| {
+        (val.end() >= RIGHT || is_ahead) && val.best_level() - val.end() <= KEPT.max(2.0 * val.level_error())
+    };
     view.val_loss.is_some() && view.val_accuracy.as_ref().is_some_and(ends_at_best)
 }
 
@@ -55,7 +57,7 @@ impl Signs<'_> {
     /// Returns the severity of the worst sign. `None` if there is no sign.
     fn severity(&self) -> Option<Severity> {
         let by_turn = self.turn.as_ref().map(|turn| match turn.severity() {
-            // A loss that rises while nearly all answers stay right costs confidence, not accuracy.
+            // A loss that rises while the answers stay right costs confidence, not accuracy.
             severity if keeps_accuracy(self.view) => severity.milder(),
             severity => severity,
         });
@@ -92,8 +94,8 @@ impl Signs<'_> {
             finding.evidence("training minus validation accuracy at the end", Unit::Accuracy, view.accuracy_gap());
         if let (Some(train), Some(onset)) = (view.train_loss.as_ref().or(view.train_accuracy.as_ref()), onset) {
             finding = finding
-                .evidence(format!("training {} at the onset", word(train)), unit(train), train.at(onset))
-                .evidence(format!("training {} at the end", word(train)), unit(train), train.end());
+                .evidence(format!("training {} at the onset", word(train)), train.unit, train.at(onset))
+                .evidence(format!("training {} at the end", word(train)), train.unit, train.end());
         }
         finding
     }
