@@ -39,7 +39,7 @@ pub fn measure(layout: &Layout, spec: &Spec, history: &History, trainer: &Launch
     };
     let validation = ask(trial, Subject::Validation, false)?;
     // Where the classes are the same for mirror images, training says so.
-    let mirrors = spec.recipe(&best.settings).is_ok_and(|recipe| recipe.data.augment.flip);
+    let mirrors = spec.recipe(best.settings).is_ok_and(|recipe| recipe.data.augment.flip);
     let (mut tests, mut mirrored) = (Vec::new(), Vec::new());
     for id in best.trials.iter().copied().filter(has_weights) {
         let test = ask(id, Subject::Test, false)?;

@@ -255,7 +255,8 @@ fn a_copied_sweep_goes_on_where_its_data_is_and_says_where_it_was_sought() {
 #[test]
 fn a_command_in_a_message_quotes_paths() {
     let world = World::new();
-    world.write("s.yaml", "name: s\nprogram: [/bin/true]\nparameters: {a: {values: [1]}}\n");
+    world.write("s.yaml", "name: s\nprogram: train.sh\nparameters: {a: {values: [1]}}\n");
+    world.write("train.sh", "#!/bin/sh\nexit 0\n");
     let run = || world.sweep("run s.yaml --progress none --results").arg("my results").output().expect("it starts");
     run();
     let second = run();
