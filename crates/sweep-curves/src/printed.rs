@@ -308,9 +308,6 @@ impl Printed {
         if self.of_form(text, &mut line, rows) {
             return;
         }
-        if line.decimal_commas {
-            self.note("commas were read as decimal points");
-        }
         if let Some(heading) = line.heading.filter(|_| !line.alone).or_else(|| self.announced(&line, text)) {
             (self.section, self.section_is_used, self.section_age) = (Some(heading), false, 0);
         }

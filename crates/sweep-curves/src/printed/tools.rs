@@ -20,6 +20,9 @@ impl Printed {
 
     /// Says what is known of the numbers of some tools, and of the lines below.
     pub(super) fn says_of_tool(&mut self, line: &Line, text: &str, measures: bool) {
+        if line.decimal_commas {
+            self.note("commas were read as decimal points");
+        }
         self.phase(text);
         if line.bare_sets {
             self.note("CatBoost names no metric here; learn and test are losses unless the best value rises");
