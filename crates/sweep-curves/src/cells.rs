@@ -1,6 +1,6 @@
 //! Tables in text: the columns of a header, and rows below it. Cells are separated by `|`, tabs, or spaces.
 
-use super::names::{Target, meaning, quantity};
+use super::names::{Target, is_validation, meaning, names_part, quantity};
 use super::rows::Place;
 use super::scan::{Token, scan};
 use super::special::{are_both_sets, is_of_example, score};
@@ -75,6 +75,12 @@ pub fn header(line: &str, above: &mut Above) -> Option<Columns> {
     header_of(line)
 }
 
+/// Whether cells name both sets.
+fn names_sets(cells: &[&str]) -> bool {
+    let of_validation = |cell: &&str| names_part(cell).map(is_validation);
+    [true, false].iter().all(|is| cells.iter().any(|cell| of_validation(cell) == Some(*is)))
+}
+
 fn header_of(line: &str) -> Option<Columns> {
     if let Some(names) = spacy(line) {
         return Some(Columns { names, separator: Separator::Wide });
@@ -111,7 +117,11 @@ fn header_of(line: &str) -> Option<Columns> {
             && cells.iter().all(|cell| number(cell, false).is_none() && (!has_decimal(cell) || score(cell).is_some()));
         // Each row is another training, or another example.
         let counts = meanings.iter().any(|target| matches!(target, Some(Target::Epoch | Target::Step)));
-        let is_comparison = !counts && cells.iter().any(|cell| is_setting(cell) || is_of_example(cell));
+        // A logger's table may begin with the learning rate, and have both sets.
+        let is_rate = |at: usize| separator == Separator::Tab && at == 0 && meanings[0] == Some(Target::LearningRate);
+        let is_of_logger = |at: usize| is_rate(at) && metrics > 1 && names_sets(&cells);
+        let is_other = |(at, cell): (usize, &&str)| is_setting(cell) && !is_of_logger(at) || is_of_example(cell);
+        let is_comparison = !counts && cells.iter().enumerate().any(is_other);
         (is_header && !is_comparison).then(|| {
             let mut names: Vec<String> = cells.into_iter().map(str::to_owned).collect();
             // pandas writes the number of the row, which is the epoch of a history.
@@ -244,6 +254,8 @@ pub fn number(cell: &str, of_accuracy: bool) -> Option<f64> {
     if let Ok(value) = cell.parse::<f64>() {
         return Some(value);
     }
+    // `tensor(3.13, device='cuda:0', grad_fn=<DivBackward0>)`.
+    let cell = cell.strip_prefix("tensor(").and_then(|inside| inside.split(',').next()).unwrap_or(cell);
     let tokens = scan(cell);
     match tokens[..] {
         [Token::Number { value, percent, unit: false, .. }] => {

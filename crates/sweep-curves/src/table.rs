@@ -233,6 +233,13 @@ fn is_name(row: &csv::ByteRecord, at: usize) -> bool {
     row.get(at).is_some_and(|field| text_only(field) && !field.first().is_some_and(u8::is_ascii_digit))
 }
 
+/// Whether the first column has the learning rates of a schedule: each stands in several rows, one below the other.
+fn is_schedule(records: &[csv::ByteRecord]) -> bool {
+    let rates: HashSet<_> = records.iter().map(|row| row.get(0)).collect();
+    let changes = records.windows(2).filter(|pair| pair[0].get(0) != pair[1].get(0)).count();
+    changes < rates.len() && 4 * rates.len() <= records.len()
+}
+
 /// Whether rows of the same epoch differ by a column of texts, or of settings, whose values recur.
 fn tells_apart(records: &[csv::ByteRecord], names: &[String], epoch: usize, at: usize) -> bool {
     let is_rate = || matches!(meaning(&names[at]), Some((Target::LearningRate, _)));
@@ -374,7 +381,10 @@ impl<'a> Table<'a> {
         let is_uncounted = self.epoch.is_none() && self.step.is_none();
         let differs = |at: &usize| {
             let many = values(*at).len();
-            let is_rate = *at == 0 && many > 1 && matches!(meaning(&self.names[0]), Some((Target::LearningRate, _)));
+            let is_rate = *at == 0
+                && many > 1
+                && matches!(meaning(&self.names[0]), Some((Target::LearningRate, _)))
+                && !is_schedule(records);
             if is_uncounted && (is_label(*at) || is_rate) {
                 return true;
             }

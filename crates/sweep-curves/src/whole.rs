@@ -461,3 +461,20 @@ fn a_bar_that_begins_below_a_complete_one_is_of_the_next_epoch() {
     assert_eq!(found, "0.9 - - 0.8, 0.7 - - 0.75, 0.6 - - 0.7, 0.5 - - 0.1", "{notes}");
     assert!(!notes.contains("the log has one epoch"), "{notes}");
 }
+
+#[test]
+fn a_schedule_in_the_first_column_is_no_comparison_and_tensors_are_numbers() {
+    let row = |n: u32| {
+        let rate = if n < 7 { "0.010000" } else { "0.001000" };
+        format!("{rate}\t2.{}\t3.{}\t18.5\t{n}.5\t\n", 9 - n / 2, 9 - n / 2)
+    };
+    let table = "Learning Rate\tTrain Loss\tValid Loss\tTrain Acc\tValid Acc\t\n".to_owned()
+        + &(1..13).map(row).collect::<String>();
+    assert!(read_file("log.txt", &table).0.starts_with("2.9 0.185 3.9 0.015, "), "{:?}", read_file("log.txt", &table));
+    let below = "==>Arguments:\narch:plus\n==>Training log:\n".to_owned() + &table;
+    assert_eq!(read_file("log.txt", &below).0, read_file("log.txt", &table).0);
+    let tensors = "Epoch,Train_loss,Val_loss\n1,\"tensor(3.1304, device='cuda:0', grad_fn=<DivBackward0>)\",\"tensor(2.9495, \
+                   device='cuda:0')\"\n2,\"tensor(3.0639, device='cuda:0', grad_fn=<DivBackward0>)\",\"tensor(2.8784, \
+                   device='cuda:0')\"\n";
+    assert_eq!(read_file("losses.csv", tensors).0, "3.1304 - 2.9495 -, 3.0639 - 2.8784 -");
+}
